@@ -1,0 +1,15 @@
+//! The world outside: everything that does I/O on behalf of the ports. Only `main` and tests name these types.
+
+pub mod clock;
+pub mod config;
+pub mod directory;
+#[cfg(feature = "docker")]
+pub mod docker;
+pub mod environment;
+pub mod fake;
+pub mod processes;
+pub mod provision;
+pub mod sites;
+pub mod sqlite;
+pub mod terminal;
+pub mod tree;

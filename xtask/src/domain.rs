@@ -1,0 +1,21 @@
+//! Describe and judge: what stacks, stores, engines, scenarios and measurements *are*.
+//! Data and pure functions only: no I/O, no clock, no environment.
+
+pub mod artifact;
+pub mod census;
+pub mod diagnosis;
+pub mod engine;
+pub mod event;
+pub mod exec;
+pub mod mark;
+pub mod objective;
+pub mod outcome;
+pub mod refusal;
+pub mod report;
+pub mod scenario;
+pub mod schedule;
+pub mod secret;
+pub mod site;
+pub mod stack;
+pub mod store;
+pub mod timeline;

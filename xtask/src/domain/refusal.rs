@@ -1,0 +1,122 @@
+//! Known causes of failure, each with a stable word, an exit code of its own and the next thing to do.
+//! The table in `docs/exit-codes.md` is checked against this file.
+
+use serde::{Deserialize, Serialize};
+
+/// A cause that users meet often enough to deserve its own exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RefusalKind {
+    /// The command line or the configuration is wrong.
+    Configuration,
+    /// No backup set is there.
+    NoBackup,
+    /// Another run holds the lock.
+    Locked,
+    /// Stored bytes are not the bytes that were written.
+    Integrity,
+    /// A precondition does not hold and has no narrower kind.
+    Preflight,
+    /// The command that produces the data failed, died or was cut short.
+    Producer,
+    /// No space, or no right to write, where the backup is stored or restored.
+    Storage,
+    /// The database, file or folder to back up is not there.
+    MissingStore,
+    /// The store holds nothing: an empty backup proves nothing.
+    EmptyStore,
+    /// Wrong password or missing right.
+    AccessDenied,
+    /// The server lacks an extension, role, collation or tool that the data needs.
+    MissingCapability,
+    /// The place to restore into holds data already.
+    TargetNotEmpty,
+    /// The client is older than the server, or the server older than the backup.
+    VersionMismatch,
+    /// The file is not what its engine expects (0 bytes, not an SQLite database, hostile archive).
+    BadArtifact,
+    /// No image could be found, pulled or built.
+    ImageUnavailable,
+    /// The container engine does not answer, or answers nonsense.
+    DockerUnavailable,
+    /// A command took longer than its bound.
+    Timeout,
+}
+
+impl RefusalKind {
+    /// Every kind, for the documentation and its test.
+    pub const ALL: [Self; 17] = [
+        Self::Configuration,
+        Self::NoBackup,
+        Self::Locked,
+        Self::Integrity,
+        Self::Preflight,
+        Self::Producer,
+        Self::Storage,
+        Self::MissingStore,
+        Self::EmptyStore,
+        Self::AccessDenied,
+        Self::MissingCapability,
+        Self::TargetNotEmpty,
+        Self::VersionMismatch,
+        Self::BadArtifact,
+        Self::ImageUnavailable,
+        Self::DockerUnavailable,
+        Self::Timeout,
+    ];
+
+    /// The process exit code.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Configuration => 2,
+            Self::NoBackup => 10,
+            Self::Locked => 11,
+            Self::Integrity => 13,
+            Self::Preflight => 14,
+            Self::Producer => 20,
+            Self::Storage => 21,
+            Self::MissingStore => 22,
+            Self::EmptyStore => 23,
+            Self::AccessDenied => 24,
+            Self::MissingCapability => 25,
+            Self::TargetNotEmpty => 26,
+            Self::VersionMismatch => 27,
+            Self::BadArtifact => 28,
+            Self::ImageUnavailable => 29,
+            Self::DockerUnavailable => 30,
+            Self::Timeout => 124,
+        }
+    }
+}
+
+/// A known cause with its message and hint. Travels inside an `anyhow` chain.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// Which known cause.
+    pub kind: RefusalKind,
+    /// What is wrong, lower case, naming the thing.
+    pub message: String,
+    /// The next command to type or thing to change.
+    pub hint: String,
+}
+
+impl Refusal {
+    /// A refusal of this kind.
+    pub fn new(kind: RefusalKind, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), hint: hint.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_an_exit_code_of_its_own() {
+        let mut codes: Vec<u8> = RefusalKind::ALL.iter().map(|k| k.exit_code()).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), RefusalKind::ALL.len());
+    }
+}

@@ -1,0 +1,89 @@
+//! A scenario: a disaster and the way back, as a list of steps. It must not know how a step is carried out.
+
+use super::objective::Objective;
+use serde::{Deserialize, Serialize};
+
+/// One step of a drill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// Make a private site.
+    Sandbox,
+    /// Fill it with data (rehearsal).
+    Seed,
+    /// Begin writing marks.
+    StartMarks,
+    /// Back up through the production code.
+    Backup,
+    /// Read the stored set back and check every digest.
+    Verify,
+    /// Business as usual that the backup cannot hold.
+    Churn,
+    /// Keep writing marks for the exposure time, then note the ground truth.
+    Expose,
+    /// Destroy. The clock of the recovery starts here.
+    Strike(Strike),
+    /// Find out what is damaged.
+    Diagnose,
+    /// Make a fresh site; the struck one is gone.
+    Provision,
+    /// Restore everything.
+    Restore,
+    /// Restore what the diagnosis names.
+    RestoreSelected,
+    /// Compare with the census and the marks.
+    Prove,
+    /// Ask the service until it answers. The clock stops here.
+    Probe,
+}
+
+/// A disaster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strike {
+    /// The data is deleted; the server or folder stays.
+    DeleteData,
+    /// A table dropped, constraints violated, a page damaged.
+    Corrupt,
+    /// Container and volume, or the whole folder, are gone.
+    DestroySite,
+}
+
+/// A disaster and the way back.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scenario {
+    /// Its name on the command line (`simple-loss`).
+    pub name: &'static str,
+    /// One line for help and documentation.
+    pub about: &'static str,
+    /// Its default objective.
+    pub objective: Objective,
+    /// The steps; empty when `unsupported`.
+    pub steps: &'static [Step],
+    /// Why it cannot be drilled yet: reported as skipped, never as green.
+    pub unsupported: Option<&'static str>,
+}
+
+impl Step {
+    /// A few words.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Sandbox => "make a private site",
+            Self::Seed => "fill it with data",
+            Self::StartMarks => "begin writing marks",
+            Self::Backup => "back up",
+            Self::Verify => "verify the stored set",
+            Self::Churn => "write what the backup cannot hold",
+            Self::Expose => "go on writing until the disaster",
+            Self::Strike(Strike::DeleteData) => "strike: delete the data",
+            Self::Strike(Strike::Corrupt) => "strike: drop a table, violate constraints, damage a page",
+            Self::Strike(Strike::DestroySite) => "strike: destroy the site with its volume",
+            Self::Diagnose => "diagnose",
+            Self::Provision => "make a fresh site",
+            Self::Restore => "restore",
+            Self::RestoreSelected => "restore what is damaged",
+            Self::Prove => "prove the data",
+            Self::Probe => "ask the service",
+        }
+    }
+}

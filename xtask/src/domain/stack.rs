@@ -1,0 +1,52 @@
+//! A stack: one Compose project, or a plain folder, with the stores in it and what is demanded of them.
+
+use super::objective::{Objectives, Schedule};
+use super::store::Store;
+use std::path::PathBuf;
+
+/// One Compose project or plain folder.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stack {
+    /// The name used on the command line.
+    pub name: String,
+    /// The folder that relative paths start from.
+    pub folder: PathBuf,
+    /// Its Compose files, in merge order; empty for a plain folder.
+    pub compose_files: Vec<PathBuf>,
+    /// The env file given to Compose, when there is one.
+    pub env_file: Option<PathBuf>,
+    /// The Compose project name.
+    pub project: String,
+    /// What holds data.
+    pub stores: Vec<Store>,
+    /// What recovery must achieve.
+    pub objectives: Objectives,
+    /// How it is backed up.
+    pub backups: Backups,
+    /// What inference found, guessed or could not cover; shown by `init` and in reports.
+    pub notes: Vec<String>,
+}
+
+/// How a stack is backed up.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Backups {
+    /// When; `None` = nobody said, so no worst case can be promised.
+    pub schedule: Option<Schedule>,
+    /// The vault: where this stack's backup sets live.
+    pub vault: PathBuf,
+    /// How artifacts are compressed.
+    pub compression: Compression,
+}
+
+/// How an artifact is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// Zstandard level 3, two threads.
+    #[default]
+    Zstd,
+    /// gzip level 6, for readers that know nothing else.
+    Gzip,
+    /// As the engine wrote it.
+    None,
+}
