@@ -7,6 +7,7 @@ pub mod diagnosis;
 pub mod engine;
 pub mod event;
 pub mod exec;
+pub mod judgement;
 pub mod mark;
 pub mod objective;
 pub mod outcome;
