@@ -31,7 +31,11 @@ pub fn clean_up_on_signals(sites: Arc<dyn Sites>) -> Result<()> {
     Ok(())
 }
 
-#[expect(clippy::disallowed_methods, clippy::exit, reason = "the run is over: its resources were removed above, by name")]
+#[expect(
+    clippy::disallowed_methods,
+    clippy::exit,
+    reason = "the run is over: its resources were removed above, by name"
+)]
 fn leave(code: i32) -> ! {
     std::process::exit(code)
 }

@@ -1,8 +1,8 @@
 //! What a drill would do, as text: every step with its command lines, nothing run. It asks the same descriptions that the drill
 //! carries out; what is known only on the way stands in braces.
 
-use crate::domain::diagnosis::{Damage, Diagnosis};
 use crate::domain::artifact::Component;
+use crate::domain::diagnosis::{Damage, Diagnosis};
 use crate::domain::engine::{Act, Blow, Engine, Feed, MarkTable, Preflight, Snapshot, Target};
 use crate::domain::exec::Exec;
 use crate::domain::scenario::{Step, Strike};
@@ -12,7 +12,8 @@ use std::fmt::Write;
 
 /// The plan of one drill.
 pub fn plan(order: &Order<'_>) -> String {
-    let mut text = format!("{}/{} {} ({})\n", order.stack, order.store.name, order.scenario.name, order.input.origin().name());
+    let mut text =
+        format!("{}/{} {} ({})\n", order.stack, order.store.name, order.scenario.name, order.input.origin().name());
     match order.scenario.steps_for(order.input.origin()) {
         Err(why) => {
             let _ = writeln!(text, "  skipped: {why}");

@@ -40,14 +40,17 @@ pub fn run(world: &World, stack: &Stack, args: &Args, out: &mut dyn Write) -> Re
             let hint = "back the other stores up by naming them with --store, and this one by other means";
             refuse(format!("{}: no engine for {} yet", store.name, store.engine), hint.to_owned())
         })?;
-        let to = attachment(stack, store).map_err(|Why { message, hint, .. }| refuse(message, hint.unwrap_or_default()))?;
+        let to =
+            attachment(stack, store).map_err(|Why { message, hint, .. }| refuse(message, hint.unwrap_or_default()))?;
         let site = world.sites.attach(&to).map_err(|e| e.context(format!("attach to {}", store.name)))?;
         let mut target = engine.attached_target(store);
         target.scratch = site.scratch();
         places.push((store, engine, site, target));
     }
-    let sources: Vec<Source<'_>> =
-        places.iter().map(|(store, engine, site, target)| Source { store, engine: *engine, site: site.as_ref(), target }).collect();
+    let sources: Vec<Source<'_>> = places
+        .iter()
+        .map(|(store, engine, site, target)| Source { store, engine: *engine, site: site.as_ref(), target })
+        .collect();
     if sources.is_empty() {
         return Err(anyhow!(Refusal::new(
             RefusalKind::Configuration,
@@ -68,7 +71,11 @@ pub fn run(world: &World, stack: &Stack, args: &Args, out: &mut dyn Write) -> Re
         record.plain_bytes,
         record.seconds
     )?;
-    writeln!(out, "stored and read back; prove that it restores: cargo xtask test-recovery --stack {} --set {}", stack.name, record.id)?;
+    writeln!(
+        out,
+        "stored and read back; prove that it restores: cargo xtask test-recovery --stack {} --set {}",
+        stack.name, record.id
+    )?;
     Ok(crate::exit_code::PASSED)
 }
 

@@ -227,9 +227,7 @@ pub fn attachment(stack: &Stack, store: &Store) -> Result<Attachment, Why> {
     let root = match &store.location {
         Location::Database { .. } => {
             return match &store.service {
-                Some(service) => {
-                    Ok(Attachment::Service { project: stack.project.clone(), service: service.clone() })
-                }
+                Some(service) => Ok(Attachment::Service { project: stack.project.clone(), service: service.clone() }),
                 None => Err(Why::new(format!("{} names no Compose service", store.name))
                     .hint("set `service:` on the store in recovery.yaml")),
             };
