@@ -1,7 +1,7 @@
 //! `cargo xtask backup`: backs up a stack's stores where they run, into its vault, as one set.
 
 use crate::archive::vault::Vault;
-use crate::domain::engine::Target;
+use crate::domain::engine::{Engine, Target};
 use crate::domain::outcome::Why;
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::domain::stack::Stack;
@@ -25,6 +25,20 @@ pub struct Args {
     pub stores: Vec<String>,
 }
 
+/// A store and the place where it was visited.
+struct Visit<'a> {
+    store: &'a Store,
+    engine: &'static dyn Engine,
+    site: Box<dyn Site>,
+    target: Target,
+}
+
+impl Visit<'_> {
+    fn source(&self) -> Source<'_> {
+        Source { store: self.store, engine: self.engine, site: self.site.as_ref(), target: &self.target }
+    }
+}
+
 /// Backs up and says what was stored. A store that has no engine is an error: a set that leaves a store out would lie.
 pub fn run(world: &World, stack: &Stack, args: &Args, out: &mut dyn Write) -> Result<u8> {
     let chosen: Vec<&Store> =
@@ -34,7 +48,7 @@ pub fn run(world: &World, stack: &Stack, args: &Args, out: &mut dyn Write) -> Re
         let message = format!("stack {} has no store `{name}`", stack.name);
         return Err(refuse(message, format!("choose one of: {}", all.join(", "))));
     }
-    let mut places: Vec<(&Store, &'static dyn crate::domain::engine::Engine, Box<dyn Site>, Target)> = Vec::new();
+    let mut visits = Vec::new();
     for store in chosen {
         let engine = engines::find(&store.engine).ok_or_else(|| {
             let hint = "back the other stores up by naming them with --store, and this one by other means";
@@ -45,12 +59,9 @@ pub fn run(world: &World, stack: &Stack, args: &Args, out: &mut dyn Write) -> Re
         let site = world.sites.attach(&to).map_err(|e| e.context(format!("attach to {}", store.name)))?;
         let mut target = engine.attached_target(store);
         target.scratch = site.scratch();
-        places.push((store, engine, site, target));
+        visits.push(Visit { store, engine, site, target });
     }
-    let sources: Vec<Source<'_>> = places
-        .iter()
-        .map(|(store, engine, site, target)| Source { store, engine: *engine, site: site.as_ref(), target })
-        .collect();
+    let sources: Vec<Source<'_>> = visits.iter().map(Visit::source).collect();
     if sources.is_empty() {
         return Err(anyhow!(Refusal::new(
             RefusalKind::Configuration,
