@@ -1,1 +1,3 @@
-fn main() {}
+//! One test binary for everything that is tested from outside the library.
+
+mod reports;

@@ -5,7 +5,7 @@ mod sections;
 mod table;
 
 use super::{Destination, Rendered, Reporter, Style, Tally};
-use crate::domain::display::{Ink, duration, one_line, plural};
+use crate::domain::display::{Ink, duration, one_line, plural, wrap};
 use crate::domain::report::Report;
 use anyhow::Result;
 
@@ -45,8 +45,16 @@ fn heading(report: &Report, style: &Style) -> Vec<String> {
     about.push(plural(report.machine.cpus, "cpu"));
     about.push(report.machine.platform.clone());
     about.extend(report.machine.docker.as_ref().map(|version| format!("docker {version}")));
-    let about = one_line(&about.join(", "));
-    vec![format!("{}  {}", style.paint(Ink::Strong, &report.task), style.paint(Ink::Faint, &about)), String::new()]
+    let about = about.join(", ");
+    let short = report.task.len() + 2 + about.chars().count() <= style.width;
+    let mut lines = vec![style.paint(Ink::Strong, &one_line(&report.task))];
+    if short {
+        lines[0].push_str(&format!("  {}", style.paint(Ink::Faint, &one_line(&about))));
+    } else {
+        lines.extend(wrap(&one_line(&about), style.width).iter().map(|line| style.paint(Ink::Faint, line)));
+    }
+    lines.push(String::new());
+    lines
 }
 
 /// One sentence with the verdict, the counts and the exit code.

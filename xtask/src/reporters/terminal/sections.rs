@@ -60,6 +60,10 @@ fn run_reason(drill: &Drill, run: &Run, style: &Style) -> Vec<String> {
         lines.push(format!("    run {} of {} {}:", run.number, drill.runs.len(), run.outcome.word()));
         lines.extend(indented(&why.message, "      ", REASON_LINES, style));
     }
+    if let Some(step) = run.steps.iter().find(|step| step.error.is_some()) {
+        let text = format!("in the step \"{}\", after {}", step.title, duration(step.seconds));
+        lines.extend(indented(&text, "    ", 3, style));
+    }
     for damage in run.damages.iter().take(LOG_LINES) {
         lines.extend(indented(&format!("found damaged: {damage}"), "    ", 3, style));
     }
@@ -125,11 +129,16 @@ pub fn recoveries(report: &Report, style: &Style) -> Vec<String> {
             Some(seconds) => duration(seconds),
             None => format!("given up after {}", duration(run.timeline.total_seconds)),
         }];
+        facts.extend((!run.damages.is_empty()).then(|| format!("{} found", plural(run.damages.len(), "damage"))));
         facts.extend(run.proof.as_ref().map(|p| {
             let aside = if p.quarantined > 0 { format!(", {} set aside", count(p.quarantined)) } else { String::new() };
             format!("{} rows in {} equal{aside}", count(p.rows), plural(p.contents, "object"))
         }));
-        facts.extend(run.marks.as_ref().map(|m| format!("{} of {} marks lost", count(m.lost), count(m.acknowledged))));
+        facts.extend(
+            run.marks
+                .as_ref()
+                .map(|m| format!("{} of {} marks survived", count(m.last_survivor), count(m.acknowledged))),
+        );
         facts.extend(
             run.backup.as_ref().map(|b| format!("backup {} in {}", bytes(b.stored_bytes), duration(b.seconds))),
         );
