@@ -60,7 +60,8 @@ fn golden_files_are_exactly_the_samples() {
     let mut found: Vec<String> =
         std::fs::read_dir(golden()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
     let mut wanted: Vec<String> = samples::all().iter().map(|(name, _)| (*name).to_owned()).collect();
-    (found.sort(), wanted.sort());
+    found.sort();
+    wanted.sort();
     assert_eq!(found, wanted);
 }
 

@@ -152,6 +152,8 @@ fn a_closed_terminal_is_a_quiet_end_and_a_full_disk_is_not() {
         };
         let published = publish(&sample("all-passed"), &mut sinks);
         assert_eq!((published.files.len(), published.problems.len()), (2, problems), "{kind}");
+        let said = String::from_utf8(err).unwrap();
+        assert_eq!(said.contains("PROBLEM: report through terminal"), problems == 1, "{kind}");
     }
     assert!(say(&mut Closed(ErrorKind::BrokenPipe), "x").is_ok());
 }

@@ -148,8 +148,13 @@ impl Published {
         } else {
             told.push(say(sinks.stdout, &words));
         }
+        let before = self.problems.len();
         for done in told {
             self.note("terminal", done);
+        }
+        for problem in &self.problems[before..] {
+            // The last resort: when standard error is gone too, the exit code still tells.
+            let _ = say(sinks.stderr, &format!("PROBLEM: {problem}\n"));
         }
     }
 }
@@ -158,7 +163,7 @@ impl Published {
 pub fn say(out: &mut dyn Write, text: &str) -> Result<()> {
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(()),
-        done => done.context("print the summary"),
+        done => done.context("print"),
     }
 }
 

@@ -107,7 +107,6 @@ fn suite(report: &Report, drill: &Drill, name: &str, logs: usize) -> TestSuite {
     suite.add_properties(properties.iter().map(|(k, v)| Property::new(safe(k), safe(v))));
     suite.add_test_case(recovery);
     suite.add_test_cases(cases);
-    suite.set_system_out(lines(properties.iter()));
     suite
 }
 

@@ -57,7 +57,8 @@ impl Lines {
                     "skipped" => Ink::Caution,
                     _ => Ink::Unknown,
                 };
-                vec![format!("{} {}", style.paint(ink, &outcome.to_uppercase()), one_line(name))]
+                let line = format!("{} {}", style.paint(ink, &outcome.to_uppercase()), one_line(name));
+                vec![line, String::new()]
             }
         }
     }
@@ -133,7 +134,7 @@ mod tests {
         let failed = lines.of(&event(Some("pg_dump: exit 1\n::error::boo".into())));
         assert_eq!(failed[1], "        error: pg_dump: exit 1 ::error::boo");
         let end = Event::DrillFinished { name: "a/b total-loss".into(), outcome: "skipped".into() };
-        assert_eq!(lines.of(&end), ["SKIPPED a/b total-loss"]);
+        assert_eq!(lines.of(&end), ["SKIPPED a/b total-loss", ""]);
     }
 
     #[test]

@@ -139,9 +139,7 @@ pub fn recoveries(report: &Report, style: &Style) -> Vec<String> {
                 .as_ref()
                 .map(|m| format!("{} of {} marks survived", count(m.last_survivor), count(m.acknowledged))),
         );
-        facts.extend(
-            run.backup.as_ref().map(|b| format!("backup {} in {}", bytes(b.stored_bytes), duration(b.seconds))),
-        );
+        facts.extend(run.backup.as_ref().map(|b| format!("backup {}", bytes(b.stored_bytes))));
         lines.extend(indented(&format!("{}: {}", drill_name(drill), facts.join("; ")), "  ", 4, style));
         lines.push(format!("    {}", bar(&run.timeline, style.width.clamp(40, 120) - 4)));
     }
