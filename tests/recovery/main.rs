@@ -15,3 +15,6 @@ mod docker_rig;
 mod docker_sites;
 #[cfg(feature = "docker")]
 mod docker_streams;
+//! One test binary for everything that is tested from outside the library.
+
+mod reports;

@@ -4,6 +4,7 @@
 pub mod artifact;
 pub mod census;
 pub mod diagnosis;
+pub mod display;
 pub mod engine;
 pub mod event;
 pub mod exec;
