@@ -1,1 +1,3 @@
-//! (room under construction)
+//! One file a task: its arguments and `run`. `cli.rs` names each of them once.
+
+pub mod ci;
