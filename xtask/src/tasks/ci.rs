@@ -4,7 +4,7 @@
 mod closing;
 mod steps;
 mod tools;
-mod workflows;
+pub mod workflows;
 
 use crate::adapters::cargo::{Ended, Output, run as start};
 use crate::adapters::clock::SystemClock;

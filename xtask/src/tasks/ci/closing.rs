@@ -77,7 +77,8 @@ pub fn text(done: &[Done], skipped: &[String], took: Duration) -> String {
         step.runner.iter().for_each(|line| text.extend(["  ", line.trim_start(), "\n"]));
     }
     if took > BUDGET {
-        let _ = writeln!(text, "note: this took longer than the {} minutes that a run should take", BUDGET.as_secs() / 60);
+        let _ =
+            writeln!(text, "note: this took longer than the {} minutes that a run should take", BUDGET.as_secs() / 60);
     }
     text
 }
@@ -112,10 +113,7 @@ test a ... ok</system-out></testcase>
     #[test]
     fn skipped_tests_are_found_by_name_in_both_outputs() {
         let lines = skipped_tests(JUNIT).unwrap();
-        assert_eq!(
-            lines,
-            ["SKIPPED drills::postgres: no container engine answers", "SKIPPED zizmor: not installed"]
-        );
+        assert_eq!(lines, ["SKIPPED drills::postgres: no container engine answers", "SKIPPED zizmor: not installed"]);
     }
 
     #[test]
