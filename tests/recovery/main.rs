@@ -1,5 +1,4 @@
-fn main() {}
-//! The integration tests of `xtask`, one binary; each module opens with what it proves.
+//! Every integration test, in one binary: one module a promise.
 
 #[cfg(feature = "docker")]
 mod docker_attached;
@@ -15,6 +14,5 @@ mod docker_rig;
 mod docker_sites;
 #[cfg(feature = "docker")]
 mod docker_streams;
-//! One test binary for everything that is tested from outside the library.
-
 mod reports;
+mod tidy;
