@@ -9,6 +9,7 @@ pub mod environment;
 pub mod fake;
 pub mod processes;
 pub mod provision;
+pub mod signals;
 pub mod sites;
 pub mod sqlite;
 pub mod terminal;

@@ -73,7 +73,13 @@ fn worst(runs: &[Run], of: impl Fn(&Run) -> Option<f64>) -> Option<f64> {
     runs.iter().map(of).try_fold(f64::NEG_INFINITY, |worst, this| Some(worst.max(this?))).filter(|w| w.is_finite())
 }
 
-fn outcome(runs: &[Run], rto: &Verdict, rpo: &Verdict, possible: Option<&Verdict>, schedule: Option<&Schedule>) -> Outcome {
+fn outcome(
+    runs: &[Run],
+    rto: &Verdict,
+    rpo: &Verdict,
+    possible: Option<&Verdict>,
+    schedule: Option<&Schedule>,
+) -> Outcome {
     let bad = |o: &&Outcome| matches!(o, Outcome::Failed(_));
     let broken = |o: &&Outcome| !o.passed();
     let outcomes = || runs.iter().map(|r| &r.outcome);
@@ -86,11 +92,20 @@ fn outcome(runs: &[Run], rto: &Verdict, rpo: &Verdict, possible: Option<&Verdict
     let mut misses = Vec::new();
     let mut hint = None;
     if !rto.met {
-        misses.push(format!("RTO {} misses its objective of {}", seconds(rto.actual_seconds), seconds(Some(rto.objective_seconds))));
-        hint = Some("look at the longest phase of the recovery, or set an objective that the stack can meet".to_owned());
+        misses.push(format!(
+            "RTO {} misses its objective of {}",
+            seconds(rto.actual_seconds),
+            seconds(Some(rto.objective_seconds))
+        ));
+        hint =
+            Some("look at the longest phase of the recovery, or set an objective that the stack can meet".to_owned());
     }
     if !rpo.met {
-        misses.push(format!("RPO {} misses its objective of {}", seconds(rpo.actual_seconds), seconds(Some(rpo.objective_seconds))));
+        misses.push(format!(
+            "RPO {} misses its objective of {}",
+            seconds(rpo.actual_seconds),
+            seconds(Some(rpo.objective_seconds))
+        ));
         hint = Some("back up more often, or set an objective that the stack can meet".to_owned());
     }
     if let (Some(verdict), Some(schedule)) = (possible.filter(|v| !v.met), schedule) {
@@ -177,12 +192,17 @@ mod tests {
 
     #[test]
     fn the_worst_run_counts_and_a_failed_one_is_infinite() {
-        let ok = drill(vec![run(Some(1.0), Outcome::Passed), run(Some(3.0), Outcome::Passed)], Objective::minutes(1, 1), None);
+        let ok = drill(
+            vec![run(Some(1.0), Outcome::Passed), run(Some(3.0), Outcome::Passed)],
+            Objective::minutes(1, 1),
+            None,
+        );
         assert!(ok.outcome.passed());
         assert_eq!((ok.rto.unwrap().actual_seconds, ok.rto_median_seconds), (Some(3.0), Some(2.0)));
         assert!(ok.confidence.unwrap().starts_with("2 runs: with 10 % confidence"));
         let failed = Outcome::Failed(Why::new("no"));
-        let bad = drill(vec![run(Some(1.0), Outcome::Passed), run(None, failed.clone())], Objective::minutes(1, 1), None);
+        let bad =
+            drill(vec![run(Some(1.0), Outcome::Passed), run(None, failed.clone())], Objective::minutes(1, 1), None);
         assert_eq!(bad.outcome, failed);
         assert_eq!(bad.rto.unwrap().actual_seconds, None);
     }

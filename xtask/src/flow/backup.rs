@@ -43,7 +43,13 @@ pub struct Taken {
 }
 
 /// Backs up the sources into one set. Nothing of a set that fails is left in the vault.
-pub fn backup(world: &World, stack: &str, sources: &[Source<'_>], vault: &Vault, with: Option<Compression>) -> Result<Taken> {
+pub fn backup(
+    world: &World,
+    stack: &str,
+    sources: &[Source<'_>],
+    vault: &Vault,
+    with: Option<Compression>,
+) -> Result<Taken> {
     ensure!(!sources.is_empty(), "stack {stack} has no store to back up");
     let begun = world.clock.now();
     let started = world.clock.wall();
@@ -239,9 +245,7 @@ impl Held {
         let engine = source.engine;
         let mut census = match (census, &self.census) {
             (Some(census), _) => census,
-            (None, Some(exec)) => {
-                parse_census(&ask(world, source.site, engine, exec).context("take the census")?)?
-            }
+            (None, Some(exec)) => parse_census(&ask(world, source.site, engine, exec).context("take the census")?)?,
             (None, None) => bail!("no census was taken"),
         };
         for (object, entry) in self.early.objects {

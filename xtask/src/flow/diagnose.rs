@@ -9,7 +9,13 @@ use crate::ports::Site;
 use anyhow::Result;
 
 /// What is damaged, and the census of what can be read.
-pub fn diagnose(world: &World, site: &dyn Site, engine: &dyn Engine, target: &Target, backup: &Census) -> Result<(Diagnosis, Census)> {
+pub fn diagnose(
+    world: &World,
+    site: &dyn Site,
+    engine: &dyn Engine,
+    target: &Target,
+    backup: &Census,
+) -> Result<(Diagnosis, Census)> {
     let text = plain_act(world, site, engine, &engine.diagnose(target))?;
     Diagnosis::parse(&text, backup).map_err(anyhow::Error::msg)
 }

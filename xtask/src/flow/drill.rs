@@ -240,6 +240,12 @@ fn rpo_source(origin: Origin) -> &'static str {
 fn is_verdict(step: Step) -> bool {
     matches!(
         step,
-        Step::Backup | Step::Verify | Step::Diagnose | Step::Restore | Step::RestoreSelected | Step::Prove | Step::Probe
+        Step::Backup
+            | Step::Verify
+            | Step::Diagnose
+            | Step::Restore
+            | Step::RestoreSelected
+            | Step::Prove
+            | Step::Probe
     )
 }

@@ -99,7 +99,11 @@ pub fn ready(world: &World, at: Place<'_>, within: Duration) -> Result<()> {
                 if logs.trim().is_empty() {
                     bail!(error.context(format!("the server was not ready within {} s", within.as_secs())));
                 }
-                bail!(error.context(format!("the server was not ready within {} s; its last words:\n{}", within.as_secs(), logs.trim_end())));
+                bail!(error.context(format!(
+                    "the server was not ready within {} s; its last words:\n{}",
+                    within.as_secs(),
+                    logs.trim_end()
+                )));
             }
             Err(_) => world.clock.sleep(Duration::from_millis(50)),
         }

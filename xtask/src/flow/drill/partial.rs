@@ -20,7 +20,8 @@ pub(super) fn mended(
     let mut set_aside = 0;
     let mut proof = ProofRecord { contents: 0, objects: 0, rows: 0, quarantined };
     for (object, before) in &truth.objects {
-        let promised = if lost.contains(object.as_str()) { backup.objects.get(object).unwrap_or(before) } else { before };
+        let promised =
+            if lost.contains(object.as_str()) { backup.objects.get(object).unwrap_or(before) } else { before };
         proof.objects += 1;
         match (promised, found.objects.get(object)) {
             (Entry::Content { rows, .. }, Some(now @ Entry::Content { rows: got, .. })) => {

@@ -200,7 +200,8 @@ impl Driller<'_> {
 
     fn restore_selected(&mut self) -> Result<()> {
         let mut watch = self.watch.take().ok_or_else(|| anyhow!("the clock was not started"))?;
-        let done = self.restore_into().and_then(|into| restore::selected(self.world, into, &self.diagnosis, &mut watch));
+        let done =
+            self.restore_into().and_then(|into| restore::selected(self.world, into, &self.diagnosis, &mut watch));
         self.watch = Some(watch);
         self.quarantined = done?;
         Ok(())
