@@ -7,6 +7,7 @@ pub mod directory;
 pub mod docker;
 pub mod environment;
 pub mod fake;
+pub mod owner;
 pub mod processes;
 pub mod provision;
 pub mod signals;
