@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod data_tool;
 pub mod directory;
 #[cfg(feature = "docker")]
 pub mod docker;
