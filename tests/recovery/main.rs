@@ -16,3 +16,6 @@ mod docker_sites;
 mod docker_streams;
 mod reports;
 mod tidy;
+//! The one integration-test binary: what the toolkit promises, tried on real servers and real files.
+
+mod postgres_engine;
