@@ -3,6 +3,7 @@
 
 pub mod artifact;
 pub mod census;
+pub mod compose;
 pub mod diagnosis;
 pub mod engine;
 pub mod event;
@@ -10,6 +11,8 @@ pub mod exec;
 pub mod mark;
 pub mod objective;
 pub mod outcome;
+pub mod place;
+pub mod project;
 pub mod refusal;
 pub mod report;
 pub mod scenario;
@@ -18,4 +21,5 @@ pub mod secret;
 pub mod site;
 pub mod stack;
 pub mod store;
+pub mod suggest;
 pub mod timeline;

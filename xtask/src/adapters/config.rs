@@ -1,1 +1,2 @@
-//! (room under construction)
+//! Turns `recovery.yaml` and Compose files into stacks.
+mod node; mod source; mod yaml;
