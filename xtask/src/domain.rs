@@ -4,6 +4,7 @@
 pub mod artifact;
 pub mod census;
 pub mod compose;
+pub mod cron;
 pub mod diagnosis;
 pub mod engine;
 pub mod event;

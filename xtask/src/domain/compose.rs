@@ -106,7 +106,8 @@ impl Service {
             let Some((name, key)) = label.strip_prefix("traefik.http.routers.").and_then(|l| l.split_once('.')) else {
                 continue;
             };
-            let router = routers.entry(name.to_owned()).or_insert_with(|| Router { name: name.to_owned(), ..Router::default() });
+            let router =
+                routers.entry(name.to_owned()).or_insert_with(|| Router { name: name.to_owned(), ..Router::default() });
             match key {
                 "rule" => router.rule = Some(value.clone()),
                 "entrypoints" => router.entrypoints = Some(value.clone()),

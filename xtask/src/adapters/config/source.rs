@@ -12,7 +12,9 @@ pub(super) const LARGEST: u64 = 4 << 20;
 
 /// The bytes of a file; `Ok(None)` when there is no such file.
 pub(super) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, Refusal> {
-    let refuse = |cause: String, hint: &str| Refusal::new(RefusalKind::Configuration, format!("{}: {cause}", path.display()), hint);
+    let refuse = |cause: String, hint: &str| {
+        Refusal::new(RefusalKind::Configuration, format!("{}: {cause}", path.display()), hint)
+    };
     // Not blocking: opening a named pipe would otherwise wait for a writer for ever.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
     let file: File = match rustix::fs::open(path, flags, Mode::empty()) {
@@ -28,7 +30,10 @@ pub(super) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, Refusal> {
     let read = file.take(LARGEST + 1).read_to_end(&mut bytes);
     read.map_err(|e| refuse(format!("cannot be read: {e}"), "check the disk and the file's permissions"))?;
     if bytes.len() as u64 > LARGEST {
-        return Err(refuse(format!("is larger than {} MB", LARGEST >> 20), "this cannot be a configuration file: check the path"));
+        return Err(refuse(
+            format!("is larger than {} MB", LARGEST >> 20),
+            "this cannot be a configuration file: check the path",
+        ));
     }
     Ok(Some(bytes))
 }

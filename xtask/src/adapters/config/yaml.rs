@@ -26,7 +26,10 @@ pub(super) fn compose(text: &str, file: &Path) -> Result<Node, Refusal> {
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|e| {
             let place = Place::new(file, e.marker().line(), e.marker().col() + 1);
-            place.refuse(format!("broken YAML: {}", reason(&e)), "check indentation, quotes and brackets around this line")
+            place.refuse(
+                format!("broken YAML: {}", reason(&e)),
+                "check indentation, quotes and brackets around this line",
+            )
         })?;
         let at = Spot { file: composer.file.clone(), line: span.start.line(), column: span.start.col() + 1 };
         composer.take(event, at)?;
@@ -75,14 +78,16 @@ impl Composer {
                 let kind = if null { Kind::Null } else { Kind::Text(text.as_ref().into(), style) };
                 self.give(Node { change, ..Node::new(at, kind) }, anchor)
             }
-            Event::SequenceStart(_, anchor, tag) => self.start(anchor, tag.as_deref().map(ToString::to_string), at, Inside::List(Vec::new())),
+            Event::SequenceStart(_, anchor, tag) => {
+                self.start(anchor, tag.as_deref().map(ToString::to_string), at, Inside::List(Vec::new()))
+            }
             Event::MappingStart(_, anchor, tag) => {
                 let inside = Inside::Map { pairs: Vec::new(), seen: HashSet::new(), merged: Vec::new(), key: None };
                 self.start(anchor, tag.as_deref().map(ToString::to_string), at, inside)
             }
             Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
                 Some(open) => {
-                    let (anchor, node) = (open.anchor, open.close()?);
+                    let (anchor, node) = (open.anchor, open.close(&mut self.events)?);
                     self.give(node, anchor)
                 }
                 None => Ok(()),
@@ -94,7 +99,9 @@ impl Composer {
                     return Err(at.place().refuse(cause, "write the values out, or split the file"));
                 }
                 let Some(node) = self.anchors.get(&id).cloned() else {
-                    return Err(at.place().refuse("an alias inside the value that it stands for", "no value can contain itself"));
+                    return Err(at
+                        .place()
+                        .refuse("an alias inside the value that it stands for", "no value can contain itself"));
                 };
                 self.give(node, 0)
             }
@@ -141,16 +148,18 @@ impl Composer {
 }
 
 impl Open {
-    fn close(self) -> Result<Node, Refusal> {
+    fn close(self, events: &mut usize) -> Result<Node, Refusal> {
         let kind = match self.inside {
             Inside::List(items) => Kind::List(Rc::new(items)),
             Inside::Map { mut pairs, mut seen, merged, .. } => {
                 for source in &merged {
                     for map in sources(source)? {
-                        // What is written here wins over what is merged in, and earlier sources over later ones.
-                        for (key, node) in map.iter().filter(|(k, _)| seen.insert(k.text.clone())).cloned().collect::<Vec<_>>() {
-                            pairs.push((key, node));
+                        *events += map.len();
+                        if *events > 2 * HEAVIEST {
+                            return Err(too_much(&self.at.place()));
                         }
+                        // What is written here wins over what is merged in, and earlier sources over later ones.
+                        pairs.extend(map.iter().filter(|(k, _)| seen.insert(k.text.clone())).cloned());
                     }
                 }
                 Kind::Map(Rc::new(pairs))
@@ -162,13 +171,19 @@ impl Open {
 
 /// The mappings that a merge key names.
 fn sources(node: &Node) -> Result<Vec<&Vec<(Key, Node)>>, Refusal> {
-    let refuse = |n: &Node| n.at.place().refuse(format!("`<<` needs a mapping, not {}", n.what()), "write `<<: *name` or `<<: [*one, *two]`");
+    let refuse = |n: &Node| {
+        n.at.place()
+            .refuse(format!("`<<` needs a mapping, not {}", n.what()), "write `<<: *name` or `<<: [*one, *two]`")
+    };
     match &node.kind {
         Kind::Map(pairs) => Ok(vec![&**pairs]),
-        Kind::List(items) => items.iter().map(|n| match &n.kind {
-            Kind::Map(pairs) => Ok(&**pairs),
-            _ => Err(refuse(n)),
-        }).collect(),
+        Kind::List(items) => items
+            .iter()
+            .map(|n| match &n.kind {
+                Kind::Map(pairs) => Ok(&**pairs),
+                _ => Err(refuse(n)),
+            })
+            .collect(),
         _ => Err(refuse(node)),
     }
 }

@@ -123,7 +123,11 @@ impl<'t> Reader<'t> {
                 }
             }
         }
-        Err(Fault::new(start, format!("the quote {quote} is never closed"), format!("close it, or write \\{quote} inside the value")))
+        Err(Fault::new(
+            start,
+            format!("the quote {quote} is never closed"),
+            format!("close it, or write \\{quote} inside the value"),
+        ))
     }
 
     /// After a closing quote nothing but a comment may stand on the line.
@@ -132,7 +136,11 @@ impl<'t> Reader<'t> {
         let tail = line.trim_start();
         if !tail.is_empty() && !tail.starts_with('#') {
             let at = self.at + line.len() - tail.len();
-            return Err(Fault::new(at, "text after the closing quote", "put the whole value inside the quotes, or start a comment with #"));
+            return Err(Fault::new(
+                at,
+                "text after the closing quote",
+                "put the whole value inside the quotes, or start a comment with #",
+            ));
         }
         self.at += line.len();
         Ok(())

@@ -106,5 +106,9 @@ fn set_it(name: &str) -> String {
 }
 
 fn broken(at: usize, cause: &str) -> Fault {
-    Fault::new(at, cause, "write ${NAME}, ${NAME:-default}, ${NAME:?message} or ${NAME:+instead}; $$ is a plain dollar sign")
+    Fault::new(
+        at,
+        cause,
+        "write ${NAME}, ${NAME:-default}, ${NAME:?message} or ${NAME:+instead}; $$ is a plain dollar sign",
+    )
 }
