@@ -4,7 +4,7 @@
 use super::node::{Change, Key, Kind, Node, Spot, Style};
 use crate::domain::place::Place;
 use crate::domain::refusal::Refusal;
-use granit_parser::{Event, Parser, ScalarStyle};
+use granit_parser::{Event, Parser, ScalarStyle, Tag};
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::rc::Rc;
@@ -71,19 +71,18 @@ impl Composer {
                 Err(at.place().refuse("a second document in the file", "one document a file: remove the `---`"))
             }
             Event::Scalar(text, style, anchor, tag) => {
-                let change = change(tag.as_deref().map(ToString::to_string), &at)?;
-                let plain = style == ScalarStyle::Plain;
+                let change = change(tag.as_deref(), &at)?;
+                let text_tag = tag.as_deref().is_some_and(|t| t.core_suffix() == Some("str"));
+                let plain = style == ScalarStyle::Plain && !text_tag;
                 let null = plain && matches!(&*text, "" | "~" | "null" | "Null" | "NULL");
                 let style = if plain { Style::Plain } else { Style::Quoted };
                 let kind = if null { Kind::Null } else { Kind::Text(text.as_ref().into(), style) };
                 self.give(Node { change, ..Node::new(at, kind) }, anchor)
             }
-            Event::SequenceStart(_, anchor, tag) => {
-                self.start(anchor, tag.as_deref().map(ToString::to_string), at, Inside::List(Vec::new()))
-            }
+            Event::SequenceStart(_, anchor, tag) => self.start(anchor, tag.as_deref(), at, Inside::List(Vec::new())),
             Event::MappingStart(_, anchor, tag) => {
                 let inside = Inside::Map { pairs: Vec::new(), seen: HashSet::new(), merged: Vec::new(), key: None };
-                self.start(anchor, tag.as_deref().map(ToString::to_string), at, inside)
+                self.start(anchor, tag.as_deref(), at, inside)
             }
             Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
                 Some(open) => {
@@ -109,7 +108,7 @@ impl Composer {
         }
     }
 
-    fn start(&mut self, anchor: usize, tag: Option<String>, at: Spot, inside: Inside) -> Result<(), Refusal> {
+    fn start(&mut self, anchor: usize, tag: Option<&Tag>, at: Spot, inside: Inside) -> Result<(), Refusal> {
         if self.open.len() >= DEEPEST {
             let cause = format!("nested deeper than {DEEPEST} levels");
             return Err(at.place().refuse(cause, "no configuration needs that: the file is damaged or hostile"));
@@ -196,14 +195,17 @@ fn key_of(node: Node) -> Result<Key, Refusal> {
     }
 }
 
-/// Compose's own tags are understood, YAML's core tags mean nothing here, any other is refused.
-fn change(tag: Option<String>, at: &Spot) -> Result<Change, Refusal> {
-    match tag.as_deref() {
-        None | Some("!") => Ok(Change::Merge),
-        Some("!reset") => Ok(Change::Reset),
-        Some("!override") => Ok(Change::Override),
-        Some(core) if core.starts_with("tag:yaml.org,2002:") || core.starts_with("!!") => Ok(Change::Merge),
-        Some(_) => Err(at.place().refuse("an unknown tag", "only `!reset` and `!override` are understood")),
+/// Compose's own tags are understood, YAML's core tags change nothing but the style, any other is refused.
+fn change(tag: Option<&Tag>, at: &Spot) -> Result<Change, Refusal> {
+    match tag {
+        None => Ok(Change::Merge),
+        Some(tag) if tag.core_suffix().is_some() => Ok(Change::Merge),
+        Some(tag) => match tag.to_string().as_str() {
+            "!" => Ok(Change::Merge),
+            "!reset" => Ok(Change::Reset),
+            "!override" => Ok(Change::Override),
+            _ => Err(at.place().refuse("an unknown tag", "only `!reset` and `!override` are understood")),
+        },
     }
 }
 
