@@ -14,8 +14,6 @@ mod docker_rig;
 mod docker_sites;
 #[cfg(feature = "docker")]
 mod docker_streams;
+mod postgres_engine;
 mod reports;
 mod tidy;
-//! The one integration-test binary: what the toolkit promises, tried on real servers and real files.
-
-mod postgres_engine;

@@ -3,6 +3,8 @@
 
 pub mod artifact;
 pub mod census;
+pub mod compose;
+pub mod cron;
 pub mod diagnosis;
 pub mod display;
 pub mod engine;
@@ -12,6 +14,8 @@ pub mod judgement;
 pub mod mark;
 pub mod objective;
 pub mod outcome;
+pub mod place;
+pub mod project;
 pub mod refusal;
 pub mod report;
 pub mod scenario;
@@ -20,4 +24,5 @@ pub mod secret;
 pub mod site;
 pub mod stack;
 pub mod store;
+pub mod suggest;
 pub mod timeline;
