@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! The binary behind `cargo xtask`: reads the command line, wires the adapters to the ports, and turns what happened into words
 //! and an exit code.
 
@@ -163,3 +164,6 @@ fn run_id(clock: &dyn Clock) -> String {
     let random: String = std::iter::repeat_with(|| fastrand::char('a'..='z')).take(5).collect();
     format!("{wall}-{random}")
 }
+=======
+fn main(){}
+>>>>>>> report
