@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! The binary behind `cargo xtask`: reads the command line, wires the adapters to the ports, and turns what happened into words
 //! and an exit code.
 
@@ -164,6 +163,3 @@ fn run_id(clock: &dyn Clock) -> String {
     let random: String = std::iter::repeat_with(|| fastrand::char('a'..='z')).take(5).collect();
     format!("{wall}-{random}")
 }
-=======
-fn main(){}
->>>>>>> report
