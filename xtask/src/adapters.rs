@@ -1,5 +1,6 @@
 //! The world outside: everything that does I/O on behalf of the ports. Only `main` and tests name these types.
 
+pub mod cargo;
 pub mod clock;
 pub mod config;
 pub mod directory;
@@ -7,8 +8,10 @@ pub mod directory;
 pub mod docker;
 pub mod environment;
 pub mod fake;
+pub mod owner;
 pub mod processes;
 pub mod provision;
+pub mod signals;
 pub mod sites;
 pub mod sqlite;
 pub mod terminal;
