@@ -7,6 +7,3 @@ pub mod init;
 pub mod sweep;
 pub mod test_recovery;
 pub mod tool;
-//! One file a task: its arguments and `run`. `cli.rs` names each of them once.
-
-pub mod ci;

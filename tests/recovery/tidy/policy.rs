@@ -37,7 +37,7 @@ fn judge(deny: &Path, planted: &[Planted]) -> Output {
     write(folder.path().join("src/lib.rs"), "").expect("write the planted package");
     write(folder.path().join("Cargo.toml"), manifest).expect("write the planted package");
     let policy = root().join("deny.toml").display().to_string();
-    let checks = ["--offline", "check", "--config", &policy, "bans", "licenses", "sources"];
+    let checks = ["--offline", "--config", &policy, "check", "bans", "licenses", "sources"];
     output(deny, &checks, folder.path())
 }
 

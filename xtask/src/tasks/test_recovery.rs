@@ -1,10 +1,10 @@
 //! `cargo xtask test-recovery`: the main job. Decides what is drilled, drills it, and makes the one report of it.
 
-use crate::adapters::config::Project;
 use crate::archive::vault::Vault;
 use crate::domain::engine::Engine;
 use crate::domain::judgement::Subject;
 use crate::domain::outcome::{Outcome, Why, exit_code};
+use crate::domain::project::Project;
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::domain::report::{Drill, Report, SCHEMA};
 use crate::domain::scenario::Scenario;
