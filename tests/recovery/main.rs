@@ -15,6 +15,7 @@ mod docker_rig;
 mod docker_sites;
 #[cfg(feature = "docker")]
 mod docker_streams;
+mod env_files;
 mod postgres_engine;
 mod reports;
 mod tidy;
