@@ -1,1 +1,19 @@
-fn main() {}
+//! Every integration test, in one binary: one module a promise.
+
+#[cfg(feature = "docker")]
+mod docker_attached;
+#[cfg(feature = "docker")]
+mod docker_daemon;
+#[cfg(feature = "docker")]
+mod docker_images;
+#[cfg(feature = "docker")]
+mod docker_removal;
+#[cfg(feature = "docker")]
+mod docker_rig;
+#[cfg(feature = "docker")]
+mod docker_sites;
+#[cfg(feature = "docker")]
+mod docker_streams;
+mod postgres_engine;
+mod reports;
+mod tidy;

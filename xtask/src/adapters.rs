@@ -1,7 +1,9 @@
 //! The world outside: everything that does I/O on behalf of the ports. Only `main` and tests name these types.
 
+pub mod cargo;
 pub mod clock;
 pub mod config;
+pub mod data_tool;
 pub mod directory;
 #[cfg(feature = "docker")]
 pub mod docker;

@@ -194,8 +194,9 @@ impl Sites for FakeSites {
     }
 
     fn sweep(&self) -> Result<Swept> {
-        let kept = lock(&self.0.places).iter().filter_map(Weak::upgrade).filter(|p| !lock(&p.state).gone);
-        Ok(Swept { removed: Vec::new(), kept: kept.map(|p| p.name.clone()).collect() })
+        let places: Vec<_> = lock(&self.0.places).iter().filter_map(Weak::upgrade).collect();
+        let kept = places.iter().filter(|place| !lock(&place.state).gone).map(|place| place.name.clone()).collect();
+        Ok(Swept { removed: Vec::new(), kept })
     }
 
     fn abandon(&self) -> Result<()> {

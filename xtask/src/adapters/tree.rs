@@ -1,1 +1,5 @@
 //! (room under construction)
+/// Entry.
+pub fn tool(_args: &[String]) -> anyhow::Result<()> {
+    anyhow::bail!("no")
+}

@@ -1,1 +1,4 @@
-//! (room under construction)
+//! stub
+/// stub
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {}

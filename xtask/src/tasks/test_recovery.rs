@@ -1,6 +1,6 @@
 //! `cargo xtask test-recovery`: the main job. Decides what is drilled, drills it, and makes the one report of it.
 
-use crate::adapters::config::Project;
+use crate::domain::project::Project;
 use crate::archive::vault::Vault;
 use crate::domain::engine::Engine;
 use crate::domain::judgement::Subject;

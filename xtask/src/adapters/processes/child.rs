@@ -55,6 +55,12 @@ impl Child {
         self.state().ended.is_some()
     }
 
+    /// The first process of the group, while it runs.
+    #[cfg(test)]
+    pub(super) fn leader(&self) -> Option<Pid> {
+        self.state().group
+    }
+
     fn end(&self, how: Result<ExitStatus, String>) {
         let mut state = self.state();
         state.group = None;

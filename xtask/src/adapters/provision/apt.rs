@@ -130,7 +130,7 @@ impl Bases {
 }
 
 /// Given with `-c` it is read after the host's own files: their proxies stay, their hooks go.
-fn configuration(root: &Path, architecture: &str) -> String {
+pub(super) fn configuration(root: &Path, architecture: &str) -> String {
     let hooks = ["APT::Update::Pre-Invoke", "APT::Update::Post-Invoke", "APT::Update::Post-Invoke-Success", "DPkg::Pre-Invoke",
         "DPkg::Post-Invoke", "DPkg::Pre-Install-Pkgs"];
     let cleared: String = hooks.iter().map(|h| format!("#clear {h};\n")).collect();

@@ -1,0 +1,160 @@
+//! Every Rust file is a room one can know: not too long, a header that says its duty, a name that means something, and in
+//! the product no shortcut that ends the process, no async runtime outside the Docker adapter.
+
+use super::rust_text::{lines_with, product};
+use super::{assert_none, pages_in};
+
+const LONGEST: usize = 400;
+
+const MEANINGLESS: [&str; 11] =
+    ["util", "utils", "helper", "helpers", "common", "manager", "imp", "misc", "mod", "stuff", "shared"];
+
+/// Every way out of a function that skips its caller, and what is never left in.
+const SHORTCUTS: [&str; 7] =
+    [".unwrap()", ".expect(", "panic!(", "todo!(", "unimplemented!(", "dbg!(", ".unwrap_err()"];
+
+/// Tests that may wait for a while on the thread, each with its reason. Everything else polls with a deadline.
+const SLEEPERS: [(&str, &str); 0] = [];
+
+fn size_and_name(path: &str, text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let lines = text.lines().count();
+    if lines > LONGEST {
+        found.push(format!("{path}: {lines} lines, more than {LONGEST}"));
+    }
+    let parts: Vec<&str> = path.trim_end_matches(".rs").split('/').collect();
+    found.extend(
+        parts
+            .iter()
+            .filter(|p| MEANINGLESS.contains(p))
+            .map(|part| format!("{path}: `{part}` says nothing of its duty")),
+    );
+    found
+}
+
+fn header(path: &str, text: &str) -> Vec<String> {
+    let lines = text.lines().take_while(|l| l.starts_with("//!")).count();
+    // The library's header is the map of the house.
+    let most = if path == "xtask/src/lib.rs" { 20 } else { 4 };
+    if lines == 0 || lines > most {
+        return vec![format!("{path}: opens with {lines} `//!` lines; say the duty in one to {most}")];
+    }
+    let said = text.lines().next().unwrap_or_default().trim_start_matches("//!").trim();
+    let unfinished = ["under construction", "temporary", "todo"].iter().any(|w| said.to_lowercase().contains(w));
+    if said.len() < 20 || unfinished {
+        vec![format!("{path}: the header does not say its duty: {said}")]
+    } else {
+        Vec::new()
+    }
+}
+
+fn shortcuts(path: &str, text: &str) -> Vec<String> {
+    if path.ends_with("/tests.rs") || path.contains("/tests/") {
+        return Vec::new();
+    }
+    let code = product(text);
+    let found = SHORTCUTS.iter().flat_map(|word| lines_with(&code, word).into_iter().map(move |line| (line, word)));
+    found.map(|(line, word)| format!("{path}:{line}: `{word}` in product code; return the error")).collect()
+}
+
+fn runtime(path: &str, text: &str) -> Vec<String> {
+    if path == "xtask/src/adapters/docker.rs" || path.starts_with("xtask/src/adapters/docker/") {
+        return Vec::new();
+    }
+    let code = super::rust_text::code(text);
+    let found = ["tokio", "bollard", "futures_util"]
+        .into_iter()
+        .flat_map(|word| lines_with(&code, word).into_iter().map(move |line| (line, word)));
+    found.map(|(line, word)| format!("{path}:{line}: {word} outside adapters/docker")).collect()
+}
+
+fn hidden_tests(path: &str, text: &str) -> Vec<String> {
+    let code = super::rust_text::code(text);
+    let ignored = ["#[ignore", ", ignore)"].into_iter().flat_map(|word| lines_with(&code, word));
+    ignored
+        .map(|line| format!("{path}:{line}: an ignored test looks green; print `SKIPPED <name>: <why>` instead"))
+        .collect()
+}
+
+fn sleeps(path: &str, text: &str) -> Vec<String> {
+    let is_test = path.starts_with("tests/") || path.ends_with("/tests.rs");
+    let code = super::rust_text::code(text);
+    let product = product(text);
+    let all = ["thread::sleep", "time::sleep"].into_iter().flat_map(|word| lines_with(&code, word));
+    let in_tests = all.filter(|line| is_test || product.lines().nth(line - 1).is_some_and(|l| !l.contains("sleep")));
+    if SLEEPERS.iter().any(|(listed, _)| *listed == path) {
+        return Vec::new();
+    }
+    in_tests.map(|line| format!("{path}:{line}: a test that waits a fixed time; poll with a deadline")).collect()
+}
+
+/// A rule over one file's path and text.
+type Rule = fn(&str, &str) -> Vec<String>;
+
+fn over(folders: &[&str], rules: &[Rule]) -> Vec<String> {
+    let pages: Vec<_> = folders.iter().flat_map(|folder| pages_in(folder, ".rs")).collect();
+    pages.iter().flat_map(|page| rules.iter().flat_map(|rule| rule(&page.path, &page.text))).collect()
+}
+
+#[test]
+fn every_file_is_short_enough_and_named_for_its_duty() {
+    assert_none(&over(&["xtask/", "tests/"], &[size_and_name]));
+}
+
+#[test]
+fn every_file_opens_by_saying_its_duty() {
+    assert_none(&over(&["xtask/", "tests/"], &[header]));
+}
+
+#[test]
+fn product_code_returns_its_errors() {
+    assert_none(&over(&["xtask/src/"], &[shortcuts]));
+}
+
+#[test]
+fn only_the_docker_adapter_knows_an_async_runtime() {
+    assert_none(&over(&["xtask/src/"], &[runtime]));
+}
+
+#[test]
+fn no_test_is_hidden_and_none_waits_a_fixed_time() {
+    assert_none(&over(&["xtask/", "tests/"], &[hidden_tests, sleeps]));
+}
+
+#[test]
+fn a_planted_violation_of_every_rule_is_reported() {
+    let planted: [(Rule, &str, String); 16] = [
+        (size_and_name, "xtask/src/a.rs", "x\n".repeat(LONGEST + 1)),
+        (size_and_name, "xtask/src/flow/mod.rs", String::new()),
+        (size_and_name, "tests/recovery/common/a.rs", String::new()),
+        (header, "xtask/src/a.rs", "use b;\n".to_owned()),
+        (header, "xtask/src/a.rs", "//! (room under construction)\n".to_owned()),
+        (header, "xtask/src/a.rs", "//! a long enough line of words\n".repeat(5)),
+        (shortcuts, "xtask/src/a.rs", "fn a() { b().unwrap(); }".to_owned()),
+        (shortcuts, "xtask/src/a.rs", "fn a() { b\n.expect(\"c\"); }".to_owned()),
+        (shortcuts, "xtask/src/a.rs", "fn a() { panic!(\"c\") }".to_owned()),
+        (shortcuts, "xtask/src/a.rs", "#[cfg(test)]\nmod tests { fn c() {} }\nfn a() { dbg!(1); }".to_owned()),
+        (runtime, "xtask/src/flow/a.rs", "use tokio::net;".to_owned()),
+        (runtime, "xtask/src/adapters/sites.rs", "fn a() { bollard::connect() }".to_owned()),
+        (hidden_tests, "tests/recovery/a.rs", format!("#[test]\n#[{}]\nfn a() {{}}", "ignore")),
+        (sleeps, "tests/recovery/a.rs", "fn a() { std::thread::sleep(b) }".to_owned()),
+        (sleeps, "xtask/src/a.rs", "#[cfg(test)]\nmod tests { fn a() { std::thread::sleep(b) } }".to_owned()),
+        (sleeps, "xtask/src/a/tests.rs", "fn a() { thread::sleep(b) }".to_owned()),
+    ];
+    for (number, (rule, path, text)) in planted.into_iter().enumerate() {
+        assert_eq!(rule(path, &text).len(), 1, "planted violation {number} in {path}");
+    }
+}
+
+#[test]
+fn what_is_allowed_is_not_reported() {
+    assert_none(&header(
+        "xtask/src/a.rs",
+        "//! The duty of this room, in words.\n//! What it must not know.\n\nuse b;\n",
+    ));
+    assert_none(&shortcuts("xtask/src/a.rs", "// .unwrap()\nfn a() { b().unwrap_or(\".expect(\"); }"));
+    assert_none(&shortcuts("xtask/src/a.rs", "#[cfg(test)]\nmod tests { fn a() { b().unwrap() } }"));
+    assert_none(&runtime("xtask/src/adapters/docker/exec.rs", "use tokio::net;"));
+    assert_none(&sleeps("xtask/src/adapters/clock.rs", "fn a() { std::thread::sleep(b) }"));
+    assert_none(&hidden_tests("tests/a.rs", "fn ignore() { ignored(\"#[ignore]\") }"));
+}
