@@ -14,6 +14,7 @@ use xtask::adapters::terminal::{Surroundings, Terminal};
 use xtask::adapters::{signals, sqlite, tree};
 use xtask::cli::{Cli, Task};
 use xtask::domain::project::Project;
+use xtask::domain::refusal::{Refusal, RefusalKind};
 use xtask::exit_code;
 use xtask::flow::publish::{Sinks, publish, say};
 use xtask::flow::world::World;
@@ -41,8 +42,6 @@ fn run(cli: &Cli) -> anyhow::Result<u8> {
     match &cli.task {
         Task::Tool(args) => tool(&args.words).map(|()| exit_code::PASSED),
         Task::Ci(args) => tasks::ci::run(args, &here.workspace),
-        Task::Init(args) => tasks::init::run(args, &here.options(cli), &mut out),
-        Task::Images(args) => tasks::images::run(args, &here.provisioner(cli)?, &mut out),
         Task::Sweep(_) => tasks::sweep::run(&here.world(cli)?, &mut out),
         Task::Backup(args) => {
             let project = load(&here.options(cli))?;
@@ -107,7 +106,8 @@ struct Here {
 impl Here {
     fn find() -> anyhow::Result<Self> {
         let current = std::env::current_dir()?;
-        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(|| current.clone(), Path::to_path_buf);
+        let workspace =
+            Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(|| current.clone(), Path::to_path_buf);
         Ok(Self { folder: current, workspace })
     }
 
@@ -130,6 +130,19 @@ impl Here {
 
     fn cache(&self) -> PathBuf {
         self.workspace.join(".cache/xtask")
+    }
+
+    #[cfg(feature = "docker")]
+    fn containers(&self, run: &str, _events: &Arc<dyn Events>) -> anyhow::Result<Result<Arc<dyn Sites>, Refusal>> {
+        use xtask::adapters::docker::{DockerSites, NoRecipes, RunIdentity};
+        let identity = RunIdentity::of_this_process(run)?;
+        Ok(Ok(Arc::new(DockerSites::connect(&identity, Arc::new(NoRecipes))?)))
+    }
+
+    #[cfg(not(feature = "docker"))]
+    fn containers(&self, _run: &str, _events: &Arc<dyn Events>) -> anyhow::Result<Result<Arc<dyn Sites>, Refusal>> {
+        let hint = "build with the `docker` feature, which is on by default";
+        Ok(Err(Refusal::new(RefusalKind::DockerUnavailable, "this binary was built without Docker", hint)))
     }
 
     fn world(&self, cli: &Cli) -> anyhow::Result<World> {

@@ -1,10 +1,10 @@
 //! `cargo xtask test-recovery`: the main job. Decides what is drilled, drills it, and makes the one report of it.
 
-use crate::domain::project::Project;
 use crate::archive::vault::Vault;
 use crate::domain::engine::Engine;
 use crate::domain::judgement::Subject;
 use crate::domain::outcome::{Outcome, Why, exit_code};
+use crate::domain::project::Project;
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::domain::report::{Drill, Report, SCHEMA};
 use crate::domain::scenario::Scenario;
@@ -143,7 +143,7 @@ fn without_docker(error: &anyhow::Error, args: &Args) -> Outcome {
 fn items<'a>(project: &'a Project, args: &Args) -> Result<Vec<Item<'a>>> {
     let stacks: Vec<&Stack> = match args.stacks.as_slice() {
         [] => project.stacks.iter().collect(),
-        names => names.iter().map(|name| project.stack(name)).collect::<Result<_>>()?,
+        names => names.iter().map(|name| project.stack(name)).collect::<Result<_, Refusal>>()?,
     };
     let wanted: Vec<&'static Scenario> = match args.scenarios.as_slice() {
         [] => scenarios::SCENARIOS.to_vec(),

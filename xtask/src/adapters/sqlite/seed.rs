@@ -1,7 +1,7 @@
 //! A shop as a rehearsal's data: the same rows for the same size on every machine. No clock and no foreign generator.
 
-use super::open;
 use super::marks;
+use super::open;
 use crate::adapters::data_tool::{parent, refuse};
 use crate::domain::refusal::RefusalKind;
 use anyhow::{Context, Result};
@@ -64,8 +64,22 @@ impl Dice {
     /// Writes text of at least `length` bytes that compresses about as well as a log does.
     pub fn prose(&mut self, length: usize, into: &mut String) {
         const WORDS: [&str; 16] = [
-            "order ", "paid ", "shipped ", "café ", "returned ", "200 ", "GET /cart ", "refund ", "user=", "ip=10.0.", "stock ", "late ",
-            "Zürich ", "retry ", "ok\n", "price=",
+            "order ",
+            "paid ",
+            "shipped ",
+            "café ",
+            "returned ",
+            "200 ",
+            "GET /cart ",
+            "refund ",
+            "user=",
+            "ip=10.0.",
+            "stock ",
+            "late ",
+            "Zürich ",
+            "retry ",
+            "ok\n",
+            "price=",
         ];
         into.clear();
         while into.len() < length {
@@ -92,7 +106,9 @@ pub fn fill(db: &Path, bytes: i64) -> Result<()> {
     }
     std::fs::create_dir_all(parent(db)).with_context(|| format!("make the folder {}", parent(db).display()))?;
     let conn = open::creator(db)?;
-    conn.execute_batch("PRAGMA page_size = 4096; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA foreign_keys = OFF;")?;
+    conn.execute_batch(
+        "PRAGMA page_size = 4096; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA foreign_keys = OFF;",
+    )?;
     conn.pragma_update(None, "cache_size", -16384)?;
     conn.execute_batch("BEGIN").context("begin")?;
     conn.execute_batch(SCHEMA).context("create the schema")?;
