@@ -1,7 +1,5 @@
 //! Every integration test, in one binary: one module a promise.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests may fail as tests do")]
 
-mod contracts;
 #[cfg(feature = "docker")]
 mod docker_attached;
 #[cfg(feature = "docker")]
@@ -16,6 +14,6 @@ mod docker_rig;
 mod docker_sites;
 #[cfg(feature = "docker")]
 mod docker_streams;
-mod postgres_engine;
+mod env_files;
 mod reports;
 mod tidy;

@@ -19,9 +19,10 @@ mod yaml;
 
 pub use version::{Version, compose_version};
 
+pub use crate::domain::project::{Project, Source};
+
 use crate::domain::objective::Objectives;
 use crate::domain::place::Place;
-use crate::domain::project::{Project, Source};
 use crate::domain::refusal::{Refusal, RefusalKind};
 use anyhow::{Context, Result};
 use mounts::tidy;
