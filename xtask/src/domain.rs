@@ -3,6 +3,7 @@
 
 pub mod artifact;
 pub mod census;
+pub mod compose_version;
 pub mod compose;
 pub mod cron;
 pub mod diagnosis;

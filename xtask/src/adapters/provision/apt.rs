@@ -1,7 +1,8 @@
 //! A private apt root in the cache: this host's own mirrors, proxies and certificates, and nothing of its package state.
 //! It must not know which packages are wanted. Nothing outside the cache folder is written.
 
-use super::child::{Children, Environment};
+use super::child::Children;
+use crate::adapters::processes::Environment;
 use super::trouble::Purpose;
 use crate::domain::exec::Exec;
 use anyhow::{Context, Result, bail};
@@ -41,7 +42,7 @@ impl AptRoot {
         for sub in ["lists/partial", "archives/partial"] {
             make(&folder.join(sub))?;
         }
-        let architecture = children.ask(&Exec::site("dpkg").arg("--print-architecture").timeout(ASK), Environment::Ours);
+        let architecture = children.ask(&Exec::site("dpkg").arg("--print-architecture").timeout(ASK), Environment::Inherited);
         let architecture = architecture.map_err(|e| purpose.explain(e))?.trim().to_owned();
         let bases = bases(&apt, children, purpose)?;
         if !Path::new(keyring).is_file() {
@@ -53,7 +54,7 @@ impl AptRoot {
         let root = Self { folder, empty: apt.join("empty"), architecture };
         // Without the error mode apt says 0 when a mirror is unreachable, and old or no lists are used.
         let update = root.command("status").args(["-o", "APT::Update::Error-Mode=any", "update"]).timeout(UPDATE);
-        children.ask(&update, Environment::Ours).map_err(|e| purpose.explain(e)).context("refresh the package lists")?;
+        children.ask(&update, Environment::Inherited).map_err(|e| purpose.explain(e)).context("refresh the package lists")?;
         Ok(root)
     }
 
@@ -90,7 +91,7 @@ fn bases(apt: &Path, children: &Children, purpose: Purpose) -> Result<Bases> {
     }
     let lists = format!("Dir::State::lists={}/", apt.join("probe/lists").display());
     let ask = Exec::site("apt-get").args(["-o".to_owned(), lists, "update".into(), "--print-uris".into()]).timeout(ASK);
-    let said = children.ask(&ask, Environment::Ours).map_err(|e| purpose.explain(e))?;
+    let said = children.ask(&ask, Environment::Inherited).map_err(|e| purpose.explain(e))?;
     Bases::of(&said, &field("VERSION_CODENAME"))
         .ok_or_else(|| purpose.refuse("no Debian mirror is among this host's package sources", "add one to /etc/apt"))
 }
@@ -129,7 +130,7 @@ impl Bases {
 }
 
 /// Given with `-c` it is read after the host's own files: their proxies stay, their hooks go.
-fn configuration(root: &Path, architecture: &str) -> String {
+pub(super) fn configuration(root: &Path, architecture: &str) -> String {
     let hooks = ["APT::Update::Pre-Invoke", "APT::Update::Post-Invoke", "APT::Update::Post-Invoke-Success", "DPkg::Pre-Invoke",
         "DPkg::Post-Invoke", "DPkg::Pre-Install-Pkgs"];
     let cleared: String = hooks.iter().map(|h| format!("#clear {h};\n")).collect();

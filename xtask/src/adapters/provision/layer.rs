@@ -59,6 +59,13 @@ impl<W: Write> Layer<W> {
         self.add(path, header, None, &mut { bytes })
     }
 
+    /// A regular file of this many bytes, copied from a stream.
+    pub(super) fn stream(&mut self, path: &str, bytes: u64, from: &mut dyn Read) -> Result<()> {
+        let mut header = header(EntryType::Regular, 0o644, 0);
+        header.set_size(bytes);
+        self.add(path, header, None, from)
+    }
+
     /// Adds what a package holds: the tar that `dpkg-deb --fsys-tarfile` prints, to its end.
     pub(super) fn package(&mut self, mut tar: &mut dyn Read) -> Result<()> {
         let mut archive = tar::Archive::new(&mut tar);
@@ -216,5 +223,5 @@ impl<R: Read> Read for Counted<R> {
 }
 
 #[cfg(test)]
-#[path = "layer/tests.rs"]
+
 mod tests;

@@ -2,7 +2,8 @@
 //! archive folder with the right size for good. It must not know what the packages are for.
 
 use super::apt::{self, AptRoot};
-use super::child::{Children, Environment};
+use super::child::Children;
+use crate::adapters::processes::Environment;
 use super::trouble::Purpose;
 use crate::domain::artifact::hex;
 use crate::domain::event::Event;
@@ -87,7 +88,7 @@ pub(super) struct Wish<'a> {
 pub(super) fn fetch(root: &AptRoot, wish: &Wish<'_>, children: &Children, events: &dyn Events) -> Result<Packages> {
     let status = format!("status-{}", wish.name);
     apt::write(&root.folder.join(&status), &pretended(wish.left_out, &root.architecture))?;
-    let run = |exec: Exec| children.ask(&exec, Environment::Ours).map_err(|e| wish.purpose.explain(e));
+    let run = |exec: Exec| children.ask(&exec, Environment::Inherited).map_err(|e| wish.purpose.explain(e));
     let archives = format!("Dir::Cache::archives={}/", root.empty.display());
     let resolve = root.command(&status).args(["-o", "Acquire::ForceHash=SHA256", "-o", &archives, "install", "--print-uris"]);
     let listed = run(resolve.args(wish.packages).timeout(RESOLVE)).context("resolve the packages")?;
@@ -188,5 +189,5 @@ pub(super) fn sha256_of(path: &Path) -> Result<String> {
 }
 
 #[cfg(test)]
-#[path = "packages/tests.rs"]
+
 mod tests;

@@ -1,7 +1,7 @@
 //! What it means when apt cannot do it, in a user's words, with the next command to type. Pure.
 //! It must not know what was being fetched for beyond its [`Purpose`].
 
-use super::child::{ChildFailed, NoProgram};
+use super::child::ChildFailed;
 use crate::domain::refusal::{Refusal, RefusalKind};
 
 /// What packages are fetched for: decides the refusal's kind and what else the user can do.
@@ -34,7 +34,7 @@ impl Purpose {
 
     /// The same for a child's failure; other errors (refusals among them) stay as they are.
     pub(super) fn explain(self, error: anyhow::Error) -> anyhow::Error {
-        if let Some(missing) = error.downcast_ref::<NoProgram>() {
+        if let Some(missing) = error.downcast_ref::<Refusal>().filter(|r| r.kind == RefusalKind::MissingCapability) {
             return self.refuse(missing, "");
         }
         let Some(failed) = error.downcast_ref::<ChildFailed>() else { return error };
@@ -103,7 +103,8 @@ mod tests {
     use super::*;
 
     fn explained(purpose: Purpose, said: &str) -> Refusal {
-        let error = purpose.explain(ChildFailed::example(100, said).into());
+        let failed = ChildFailed { program: "apt-get".into(), code: 100, said: said.into() };
+        let error = purpose.explain(failed.into());
         error.downcast_ref::<Refusal>().expect("a refusal").clone()
     }
 
@@ -132,6 +133,15 @@ mod tests {
         assert!(refusal.hint.contains("docker compose version"), "{}", refusal.hint);
         let refusal = explained(Purpose::Compose, "E: Write error - write (28: No space left on device)");
         assert_eq!(refusal.kind, RefusalKind::Storage);
+    }
+
+    #[test]
+    fn a_system_without_apt_is_told_what_else_to_do() {
+        let missing = Refusal::new(RefusalKind::MissingCapability, "cannot start apt-get: not found", "install apt-get");
+        let error = Purpose::Image.explain(missing.into());
+        let refusal = error.downcast_ref::<Refusal>().unwrap();
+        assert_eq!(refusal.kind, RefusalKind::ImageUnavailable);
+        assert!(refusal.message.contains("cannot start apt-get") && refusal.hint.contains("docker load -i"), "{refusal:?}");
     }
 
     #[test]

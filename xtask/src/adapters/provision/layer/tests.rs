@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::adapters::clock::SystemClock;
-use crate::adapters::provision::child::{Children, Environment};
+use crate::adapters::processes::Environment;
+use crate::adapters::provision::child::Children;
 use crate::adapters::provision::fixture;
 use crate::domain::exec::Exec;
 use std::sync::Arc;
@@ -163,7 +164,7 @@ fn the_same_packages_give_the_same_bytes_whenever_they_are_unpacked() {
         let mut layer = Layer::new(Vec::new(), &["usr/share/doc".to_owned()]);
         for deb in debs {
             let unpack = Exec::site("dpkg-deb").args(["--fsys-tarfile", deb.to_str().unwrap()]);
-            children.stream(&unpack, Environment::Ours, |out| layer.package(out)).unwrap();
+            children.stream(&unpack, Environment::Inherited, |out| layer.package(out)).unwrap();
         }
         layer.finish().unwrap()
     };
