@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod config;
 pub mod data_tool;
+pub mod dice;
 pub mod directory;
 #[cfg(feature = "docker")]
 pub mod docker;
