@@ -1,5 +1,6 @@
 //! What the PostgreSQL engine describes, performed on real servers of both supported majors.
 
+mod refusals;
 mod rig;
 
 use rig::{Rig, engine, setting};
