@@ -19,3 +19,4 @@ mod env_files;
 mod postgres_engine;
 mod reports;
 mod tidy;
+mod vault_under_fire;
