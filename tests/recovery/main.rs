@@ -1,4 +1,22 @@
 //! Every integration test, in one binary: one module a promise.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends by a panic")]
 
+mod contracts;
+#[cfg(feature = "docker")]
+mod docker_attached;
+#[cfg(feature = "docker")]
+mod docker_daemon;
+#[cfg(feature = "docker")]
+mod docker_images;
+#[cfg(feature = "docker")]
+mod docker_removal;
+#[cfg(feature = "docker")]
+mod docker_rig;
+#[cfg(feature = "docker")]
+mod docker_sites;
+#[cfg(feature = "docker")]
+mod docker_streams;
+mod env_files;
+mod postgres_engine;
+mod reports;
 mod tidy;

@@ -3,13 +3,17 @@
 pub mod cargo;
 pub mod clock;
 pub mod config;
+pub mod data_tool;
+pub mod dice;
 pub mod directory;
 #[cfg(feature = "docker")]
 pub mod docker;
 pub mod environment;
 pub mod fake;
+pub mod owner;
 pub mod processes;
 pub mod provision;
+pub mod signals;
 pub mod sites;
 pub mod sqlite;
 pub mod terminal;

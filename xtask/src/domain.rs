@@ -3,13 +3,20 @@
 
 pub mod artifact;
 pub mod census;
+pub mod compose;
+pub mod compose_version;
+pub mod cron;
 pub mod diagnosis;
+pub mod display;
 pub mod engine;
 pub mod event;
 pub mod exec;
+pub mod judgement;
 pub mod mark;
 pub mod objective;
 pub mod outcome;
+pub mod place;
+pub mod project;
 pub mod refusal;
 pub mod report;
 pub mod scenario;
@@ -18,4 +25,5 @@ pub mod secret;
 pub mod site;
 pub mod stack;
 pub mod store;
+pub mod suggest;
 pub mod timeline;

@@ -1,1 +1,169 @@
-fn main(){}
+//! The binary behind `cargo xtask`: reads the command line, wires the adapters to the ports, and turns what happened into words
+//! and an exit code.
+
+use clap::Parser;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use xtask::adapters::clock::SystemClock;
+use xtask::adapters::config::{LoadOptions, load};
+use xtask::adapters::directory::DirectorySites;
+use xtask::adapters::sites::LocalSites;
+use xtask::adapters::terminal::{Surroundings, Terminal};
+use xtask::adapters::{signals, sqlite, tree};
+use xtask::cli::{Cli, Task};
+use xtask::domain::project::Project;
+use xtask::domain::refusal::Refusal;
+use xtask::exit_code;
+use xtask::flow::publish::{Sinks, publish, say};
+use xtask::flow::world::World;
+use xtask::ports::{Clock, Events, Sites};
+use xtask::tasks;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(&cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            let mut text = format!("error: {error:#}\n");
+            if let Some(hint) = exit_code::hint(&error) {
+                text.push_str(&format!("hint: {hint}\n"));
+            }
+            let _ = say(&mut std::io::stderr(), &text);
+            ExitCode::from(exit_code::of(&error))
+        }
+    }
+}
+
+fn run(cli: &Cli) -> anyhow::Result<u8> {
+    let here = Here::find()?;
+    let mut out = std::io::stdout();
+    match &cli.task {
+        Task::Tool(args) => tool(&args.words).map(|()| exit_code::PASSED),
+        Task::Init(args) => tasks::init::run(args, &here.options(cli), &mut out),
+        Task::Ci(args) => tasks::ci::run(args, &here.workspace),
+        Task::Sweep(_) => tasks::sweep::run(&here.world(cli)?, &mut out),
+        Task::Backup(args) => {
+            let project = load(&here.options(cli))?;
+            let stack = project.stack(&args.stack)?;
+            if cli.plan {
+                say(&mut out, &tasks::backup::plan(stack, args)?)?;
+                return Ok(exit_code::PASSED);
+            }
+            tasks::backup::run(&here.world(cli)?, stack, args, &mut out)
+        }
+        Task::TestRecovery(args) => {
+            let project = load(&here.options(cli))?;
+            if cli.plan {
+                say(&mut out, &tasks::test_recovery::plans(&project, args)?)?;
+                return Ok(exit_code::PASSED);
+            }
+            test_recovery(cli, &here, &project, args)
+        }
+    }
+}
+
+fn test_recovery(cli: &Cli, here: &Here, project: &Project, args: &tasks::test_recovery::Args) -> anyhow::Result<u8> {
+    let world = here.world(cli)?;
+    // What earlier runs left behind when they were killed goes first; a living run's things stay.
+    for name in world.sites.sweep()?.removed {
+        world.events.tell(xtask::domain::event::Event::Note(format!("removed {name}, left behind by a run that died")));
+    }
+    let report = tasks::test_recovery::run(&world, project, args)?;
+    drop(world);
+    let summary = here.environment("GITHUB_STEP_SUMMARY").map(PathBuf::from);
+    let published = publish(
+        &report,
+        &mut Sinks {
+            folder: &here.folder.join(&cli.report_dir),
+            stdout: &mut std::io::stdout(),
+            stderr: &mut std::io::stderr(),
+            step_summary: summary.as_deref(),
+            in_actions: here.environment("GITHUB_ACTIONS").is_some_and(|v| v == "true"),
+            json: cli.json,
+            style: Surroundings::of_process(cli.no_color, cli.quiet).summary(cli.json),
+        },
+    );
+    Ok(published.exit_code(&report))
+}
+
+fn tool(words: &[String]) -> anyhow::Result<()> {
+    match words.split_first() {
+        Some((engine, words)) if engine == "sqlite" => sqlite::tool(words),
+        Some((engine, words)) if engine == "files" => tree::tool(words),
+        _ => anyhow::bail!("there is no such tool"),
+    }
+}
+
+/// Where the program runs.
+struct Here {
+    /// The folder whose stacks are meant: the current one, or the repository's when the current one describes none.
+    folder: PathBuf,
+    /// The repository that holds this program.
+    workspace: PathBuf,
+}
+
+impl Here {
+    fn find() -> anyhow::Result<Self> {
+        let current = std::env::current_dir()?;
+        let workspace =
+            Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(|| current.clone(), Path::to_path_buf);
+        Ok(Self { folder: current, workspace })
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "main is where the environment enters")]
+    fn environment(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok().filter(|value| !value.is_empty())
+    }
+
+    fn options(&self, cli: &Cli) -> LoadOptions<'static> {
+        #[expect(clippy::disallowed_methods, reason = "main is where the environment enters")]
+        fn environment(name: &str) -> Option<String> {
+            std::env::var(name).ok()
+        }
+        LoadOptions { config: cli.config.clone(), folder: self.folder.clone(), environment: &environment }
+    }
+
+    fn events(&self, cli: &Cli) -> Arc<dyn Events> {
+        Arc::new(Terminal::new(&Surroundings::of_process(cli.no_color, cli.quiet).live()))
+    }
+
+    fn cache(&self) -> PathBuf {
+        self.workspace.join(".cache/xtask")
+    }
+
+    #[cfg(feature = "docker")]
+    fn containers(&self, run: &str, _events: &Arc<dyn Events>) -> anyhow::Result<Result<Arc<dyn Sites>, Refusal>> {
+        use xtask::adapters::docker::{DockerSites, NoRecipes, RunIdentity};
+        let identity = RunIdentity::of_this_process(run)?;
+        Ok(Ok(Arc::new(DockerSites::connect(&identity, Arc::new(NoRecipes))?)))
+    }
+
+    #[cfg(not(feature = "docker"))]
+    fn containers(&self, _run: &str, _events: &Arc<dyn Events>) -> anyhow::Result<Result<Arc<dyn Sites>, Refusal>> {
+        let hint = "build with the `docker` feature, which is on by default";
+        Ok(Err(Refusal::new(
+            xtask::domain::refusal::RefusalKind::DockerUnavailable,
+            "this binary was built without Docker",
+            hint,
+        )))
+    }
+
+    fn world(&self, cli: &Cli) -> anyhow::Result<World> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+        let run = run_id(clock.as_ref());
+        let events = self.events(cli);
+        let directory = DirectorySites::new(&run, std::env::current_exe()?, None);
+        let containers = self.containers(&run, &events)?;
+        let sites: Arc<dyn Sites> = Arc::new(LocalSites::new(directory, containers));
+        signals::clean_up_on_signals(Arc::clone(&sites))?;
+        Ok(World { clock, sites, events, run })
+    }
+}
+
+/// `20261120t010203-k7q2x`: when, and something random; part of every name that the run gives.
+fn run_id(clock: &dyn Clock) -> String {
+    let wall = clock.wall().strftime("%Y%m%dt%H%M%S").to_string();
+    let random: String = std::iter::repeat_with(|| fastrand::char('a'..='z')).take(5).collect();
+    format!("{wall}-{random}")
+}

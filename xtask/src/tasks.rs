@@ -1,3 +1,9 @@
-//! One file a task: its arguments and `run`. `cli.rs` names each of them once.
+//! One file per `cargo xtask <task>`: its arguments, and what it asks of flow.
 
+pub mod backup;
 pub mod ci;
+pub mod images;
+pub mod init;
+pub mod sweep;
+pub mod test_recovery;
+pub mod tool;

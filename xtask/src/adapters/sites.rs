@@ -1,1 +1,78 @@
-//! (room under construction)
+//! All sites of this machine: folders always, containers when there is an engine, and otherwise the reason why not.
+//! It must not know how either kind works.
+
+use super::directory::DirectorySites;
+use crate::domain::refusal::Refusal;
+use crate::domain::report::Machine;
+use crate::domain::site::{Attachment, ImageIdentity, SiteSpec};
+use crate::ports::{Events, OwnedSite, Site, Sites, Swept};
+use anyhow::Result;
+use std::sync::Arc;
+
+/// Why there are no container sites: a message and what to do about it.
+pub type Why = Refusal;
+
+/// Directory sites, and container sites when there can be any.
+pub struct LocalSites {
+    directory: DirectorySites,
+    containers: std::result::Result<Arc<dyn Sites>, Why>,
+}
+
+impl LocalSites {
+    /// Both kinds of sites; `containers` may be missing for a reason, which everybody who asks for one is told.
+    pub fn new(directory: DirectorySites, containers: std::result::Result<Arc<dyn Sites>, Why>) -> Self {
+        Self { directory, containers }
+    }
+
+    fn docker(&self) -> Result<&dyn Sites> {
+        self.containers.as_deref().map_err(|why| why.clone().into())
+    }
+
+    fn of(&self, spec: &SiteSpec) -> Result<&dyn Sites> {
+        match spec {
+            SiteSpec::Container(_) => self.docker(),
+            SiteSpec::Directory => Ok(&self.directory),
+        }
+    }
+}
+
+impl Sites for LocalSites {
+    fn containers(&self) -> Result<()> {
+        self.docker()?.containers()
+    }
+
+    fn prepare_image(&self, spec: &SiteSpec, events: &dyn Events) -> Result<Option<ImageIdentity>> {
+        self.of(spec)?.prepare_image(spec, events)
+    }
+
+    fn open(&self, spec: &SiteSpec, purpose: &str) -> Result<Box<dyn OwnedSite>> {
+        self.of(spec)?.open(spec, purpose)
+    }
+
+    fn attach(&self, to: &Attachment) -> Result<Box<dyn Site>> {
+        match to {
+            Attachment::Service { .. } => self.docker()?.attach(to),
+            Attachment::Folder(_) => self.directory.attach(to),
+        }
+    }
+
+    fn sweep(&self) -> Result<Swept> {
+        // Each kind is swept whatever becomes of the other.
+        let folders = self.directory.sweep();
+        let containers = self.containers.as_ref().map_or_else(|_| Ok(Swept::default()), |docker| docker.sweep());
+        let (mut swept, more) = (folders?, containers?);
+        swept.removed.extend(more.removed);
+        swept.kept.extend(more.kept);
+        Ok(swept)
+    }
+
+    fn abandon(&self) -> Result<()> {
+        let containers = self.containers.as_ref().map_or(Ok(()), |docker| docker.abandon());
+        self.directory.abandon().and(containers)
+    }
+
+    fn machine(&self) -> Machine {
+        let docker = self.containers.as_ref().ok().and_then(|docker| docker.machine().docker);
+        Machine { docker, ..self.directory.machine() }
+    }
+}

@@ -1,1 +1,171 @@
-//! (room under construction)
+//! One pass of one artifact: count and digest, compress, count and digest again, to a new file; and back.
+//! Memory is bounded and flat for any size. It must not know what a set is.
+
+use super::checked::Checked;
+use super::digest::Tally;
+use super::disk;
+use crate::domain::artifact::{Fingerprint, StoredFile};
+use crate::domain::refusal::{Refusal, RefusalKind};
+use crate::domain::stack::Compression;
+use anyhow::{Context, Result};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+/// How much is read at a time.
+const CHUNK: usize = 256 * 1024;
+/// Worker threads of the Zstandard encoder.
+const WORKERS: u32 = 2;
+/// Bytes a Zstandard worker takes at a time; smaller than the default of 8 MiB, which costs 40 MB more memory.
+const JOB: u32 = 2 * 1024 * 1024;
+
+/// What was stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Before compression.
+    pub plain: Fingerprint,
+    /// In the file.
+    pub stored: Fingerprint,
+}
+
+/// Stores all of `from` in the new file `to` (mode 0600, never an existing one, never through a link), durable on return.
+/// `progress` is told the plain bytes so far. On any error the file is removed again.
+///
+/// # Errors
+/// `Refusal` of kind `Producer` when `from` fails, `Storage` when the disk does.
+pub fn store(
+    from: &mut dyn Read,
+    to: &Path,
+    compression: Compression,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Stored> {
+    let file = disk::create(to)?;
+    let stored = pump(from, &file, to, compression, progress);
+    if stored.is_err() {
+        let _ = std::fs::remove_file(to);
+    }
+    stored.with_context(|| format!("store {}", to.display()))
+}
+
+/// Reads a stored file back as plain bytes. The size is checked here, before anything is read. The reader itself fails, with a
+/// `Refusal` of kind `Integrity` inside its `io::Error`, when a size or digest is not the manifest's or when data follows the
+/// end; its last 64 KiB are handed out only after everything was found equal.
+///
+/// # Errors
+/// `Refusal` of kind `Integrity` (missing, wrong size, not a regular file) or `Storage`.
+pub fn open(path: &Path, file: &StoredFile) -> Result<Box<dyn Read + Send>> {
+    Ok(Box::new(Checked::open(path, file)?))
+}
+
+/// Reads a stored file to its end, so that every size and digest is compared.
+///
+/// # Errors
+/// As [`open`] and its reader.
+pub fn verify(path: &Path, file: &StoredFile) -> Result<()> {
+    let mut reader = Checked::open(path, file)?;
+    let mut buffer = vec![0; CHUNK];
+    while reader.read(&mut buffer)? > 0 {}
+    Ok(())
+}
+
+fn pump(
+    from: &mut dyn Read,
+    file: &File,
+    path: &Path,
+    compression: Compression,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Stored> {
+    let full = |e: &io::Error, chunk: usize| disk::storage(e, "write", path, Some(chunk as u64));
+    let mut encoder = Encoder::new(compression, Counted { file, tally: Tally::default() }).map_err(|e| full(&e, 0))?;
+    let mut plain = Tally::default();
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        let n = match from.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(n) => n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(e) => return Err(producer(e, plain.bytes())),
+        };
+        encoder.write_all(&buffer[..n]).map_err(|e| full(&e, n))?;
+        plain.update(&buffer[..n]);
+        progress(plain.bytes());
+    }
+    let stored = encoder.finish().map_err(|e| full(&e, 1))?.tally.finish();
+    file.sync_all().map_err(|e| full(&e, 1))?;
+    Ok(Stored { plain: plain.finish(), stored })
+}
+
+/// The producer's stream broke. A cause that is known already stays the cause.
+fn producer(error: io::Error, after: u64) -> anyhow::Error {
+    let error = anyhow::Error::new(error);
+    if error.chain().any(|cause| cause.is::<Refusal>()) {
+        return error.context("read the data to store");
+    }
+    anyhow::Error::new(Refusal::new(
+        RefusalKind::Producer,
+        format!("the data broke off after {after} bytes: {error:#}"),
+        "look at the standard error of the command that produces it",
+    ))
+}
+
+/// The file, counted and digested on the way.
+struct Counted<'f> {
+    file: &'f File,
+    tally: Tally,
+}
+
+impl Write for Counted<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let n = self.file.write(bytes)?;
+        self.tally.update(&bytes[..n]);
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// A compressor in front of the file.
+enum Encoder<'f> {
+    Zstd(zstd::stream::write::Encoder<'static, Counted<'f>>),
+    Gzip(flate2::write::GzEncoder<Counted<'f>>),
+    None(Counted<'f>),
+}
+
+impl<'f> Encoder<'f> {
+    fn new(compression: Compression, to: Counted<'f>) -> io::Result<Self> {
+        Ok(match compression {
+            Compression::Zstd => {
+                let mut encoder = zstd::stream::write::Encoder::new(to, 3)?;
+                encoder.multithread(WORKERS)?;
+                encoder.set_parameter(zstd::zstd_safe::CParameter::JobSize(JOB))?;
+                encoder.include_checksum(true)?;
+                Self::Zstd(encoder)
+            }
+            Compression::Gzip => Self::Gzip(flate2::write::GzEncoder::new(to, flate2::Compression::new(6))),
+            Compression::None => Self::None(to),
+        })
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Zstd(to) => to.write_all(bytes),
+            Self::Gzip(to) => to.write_all(bytes),
+            Self::None(to) => to.write_all(bytes),
+        }
+    }
+
+    fn finish(self) -> io::Result<Counted<'f>> {
+        let mut file = match self {
+            Self::Zstd(to) => to.finish()?,
+            Self::Gzip(to) => to.finish()?,
+            Self::None(to) => to,
+        };
+        file.flush()?;
+        Ok(file)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -23,6 +23,8 @@ pub enum Step {
     Expose,
     /// Destroy. The clock of the recovery starts here.
     Strike(Strike),
+    /// Pretend the disaster (live and set inputs: nothing of the user's is touched). The clock starts here.
+    Declare,
     /// Find out what is damaged.
     Diagnose,
     /// Make a fresh site; the struck one is gone.
@@ -64,6 +66,49 @@ pub struct Scenario {
     pub unsupported: Option<&'static str>,
 }
 
+/// Where the data of a drill comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// Deterministic synthetic data in a private site.
+    Rehearsal,
+    /// A running stack, read where it runs.
+    Live,
+    /// An existing backup set.
+    Set,
+}
+
+impl Origin {
+    /// Its lower-case name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rehearsal => "rehearsal",
+            Self::Live => "live",
+            Self::Set => "set",
+        }
+    }
+}
+
+impl Scenario {
+    /// The steps for data of this origin; `Err` says why this scenario cannot be drilled with it.
+    pub fn steps_for(&self, origin: Origin) -> Result<Vec<Step>, &'static str> {
+        use Step::{Backup, Declare, Probe, Prove, Provision, Restore, Sandbox, Verify};
+        if let Some(why) = self.unsupported {
+            return Err(why);
+        }
+        let strike = self.steps.iter().find_map(|s| if let Step::Strike(strike) = s { Some(*strike) } else { None });
+        let whole: &[Step] = match (origin, strike) {
+            (Origin::Rehearsal, _) => return Ok(self.steps.to_vec()),
+            (_, Some(Strike::Corrupt)) => {
+                return Err("this strike knows the rehearsal's tables only; drill it without --live and --set");
+            }
+            (_, Some(Strike::DestroySite)) => &[Backup, Verify, Declare, Provision, Restore, Prove, Probe],
+            _ => &[Backup, Verify, Sandbox, Declare, Restore, Prove, Probe],
+        };
+        Ok(whole.iter().copied().filter(|s| origin == Origin::Live || *s != Backup).collect())
+    }
+}
+
 impl Step {
     /// A few words.
     pub fn title(self) -> &'static str {
@@ -78,6 +123,7 @@ impl Step {
             Self::Strike(Strike::DeleteData) => "strike: delete the data",
             Self::Strike(Strike::Corrupt) => "strike: drop a table, violate constraints, damage a page",
             Self::Strike(Strike::DestroySite) => "strike: destroy the site with its volume",
+            Self::Declare => "declare the disaster (nothing of yours is touched)",
             Self::Diagnose => "diagnose",
             Self::Provision => "make a fresh site",
             Self::Restore => "restore",

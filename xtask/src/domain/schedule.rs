@@ -1,5 +1,5 @@
 //! A backup schedule, as far as it bounds the data loss: its longest gap. Grammar: `every 15m`, `hourly`, `daily 02:00`,
-//! `daily 02:00,14:00`, `weekly sun 02:00`. Times are UTC.
+//! `daily 02:00,14:00`, `weekly sun 02:00`, and the five fields of cron (`*/15 * * * *`). Times are UTC.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -37,6 +37,7 @@ impl FromStr for Schedule {
             ["daily"] => DAY,
             ["daily", times] => daily_gap(times)?,
             ["weekly"] => 7 * DAY,
+            [minute, hour, day, month, weekday] => super::cron::worst_gap([minute, hour, day, month, weekday])?,
             ["weekly", day, time] => {
                 let days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
                 if !days.contains(&day.to_lowercase().as_str()) {
@@ -47,7 +48,7 @@ impl FromStr for Schedule {
             }
             _ => {
                 return Err(format!(
-                    "`{text}` is not a schedule: write `every 15m`, `hourly`, `daily 02:00`, `daily 02:00,14:00` or `weekly sun 02:00` (UTC)"
+                    "`{text}` is not a schedule: write `every 15m`, `hourly`, `daily 02:00`, `daily 02:00,14:00`, `weekly sun 02:00` or five cron fields (UTC)"
                 ));
             }
         };
@@ -106,11 +107,13 @@ mod tests {
         assert_eq!(gap("daily 02:00,14:00"), DAY / 2);
         assert_eq!(gap("daily 02:00,03:00"), 23 * 3600);
         assert_eq!(gap("weekly sun 02:00"), 7 * DAY);
+        assert_eq!(gap("*/15 * * * *"), 900);
     }
 
     #[test]
     fn nonsense_is_refused_with_the_grammar() {
-        for text in ["", "never", "every 0m", "every x", "daily 25:00", "daily 02:00,", "weekly foo 02:00", "every 1é"] {
+        for text in ["", "never", "every 0m", "every x", "daily 25:00", "daily 02:00,", "weekly foo 02:00", "every 1é"]
+        {
             assert!(text.parse::<Schedule>().is_err(), "{text}");
         }
     }

@@ -1,0 +1,132 @@
+//! Names what no store covers: every place that a service can write to and that would be lost.
+
+use super::{Kind, kind_of};
+use crate::domain::compose::{ComposeProject, Mount, Service};
+use crate::domain::store::{Location, Root, Store};
+use std::path::Path;
+
+/// Mounts that belong to the host, not to the stack.
+const HOSTS_OWN: [&str; 6] = ["/var/run", "/run", "/dev", "/proc", "/sys", "/etc"];
+
+/// A note for each place without a store.
+pub(in crate::adapters::config) fn uncovered(project: &ComposeProject, stores: &[Store]) -> Vec<String> {
+    let mut notes = Vec::new();
+    let mut told: Vec<&Root> = Vec::new();
+    for service in project.services.values() {
+        for mount in service.mounts.iter().filter(|m| m.writable && !of_the_host(m)) {
+            let Some(root) = &mount.root else {
+                if !server_data(service, mount, stores) {
+                    notes.push(format!(
+                        "{}: an anonymous volume (service `{}`, {}) is covered by no store",
+                        mount.at, service.name, mount.target
+                    ));
+                }
+                continue;
+            };
+            if told.contains(&root) || server_data(service, mount, stores) {
+                continue;
+            }
+            told.push(root);
+            match how(root, stores) {
+                Cover::Whole => {}
+                Cover::OneFile(file) => notes.push(format!("{}: of {} only {file} is covered", mount.at, shown(root))),
+                Cover::None => {
+                    notes.push(format!(
+                        "{}: {} (service `{}`, {}) is covered by no store",
+                        mount.at,
+                        shown(root),
+                        service.name,
+                        mount.target
+                    ));
+                }
+            }
+        }
+    }
+    notes.extend(keeps_nothing(project, stores));
+    notes.extend(unused(project));
+    notes
+}
+
+enum Cover {
+    Whole,
+    OneFile(String),
+    None,
+}
+
+fn how(root: &Root, stores: &[Store]) -> Cover {
+    let mut file = None;
+    for store in stores {
+        match &store.location {
+            Location::Folder { root: kept } if holds(kept, root) => return Cover::Whole,
+            Location::File { root: Root::Host(kept), path } => match root {
+                Root::Host(mounted) if *mounted == kept.join(path) => return Cover::Whole,
+                Root::Host(mounted) if kept.starts_with(mounted) => file = Some(path.display().to_string()),
+                _ => {}
+            },
+            Location::File { root: kept, path } if kept == root => file = Some(path.display().to_string()),
+            _ => {}
+        }
+    }
+    file.map_or(Cover::None, Cover::OneFile)
+}
+
+fn holds(kept: &Root, root: &Root) -> bool {
+    match (kept, root) {
+        (Root::Host(kept), Root::Host(root)) => root.starts_with(kept),
+        _ => kept == root,
+    }
+}
+
+/// A database server's own data folder is covered by the store that dumps the server; what only feeds its first start holds nothing.
+fn server_data(service: &Service, mount: &Mount, stores: &[Store]) -> bool {
+    let dumped = stores
+        .iter()
+        .any(|s| s.service.as_deref() == Some(&service.name) && matches!(s.location, Location::Database { .. }));
+    dumped && (mount.target == "/docker-entrypoint-initdb.d" || data_folder(service, &mount.target))
+}
+
+fn data_folder(service: &Service, target: &str) -> bool {
+    let pgdata = service.variable("PGDATA").map(|v| v.value.expose().to_owned());
+    let folders = ["/var/lib/postgresql", "/bitnami/postgresql", "/home/postgres/pgdata"];
+    folders.iter().any(|f| Path::new(target).starts_with(f))
+        || pgdata.is_some_and(|p| Path::new(&p).starts_with(target))
+}
+
+/// Database servers whose data folder nobody mounts.
+fn keeps_nothing(project: &ComposeProject, stores: &[Store]) -> Vec<String> {
+    let server = |s: &&Service| s.image.as_ref().is_some_and(|(image, _)| kind_of(image) == Kind::Postgres);
+    let bare = |s: &&Service| !s.mounts.iter().any(|m| m.root.is_some() && data_folder(s, &m.target));
+    let known = |s: &&Service| stores.iter().any(|store| store.service.as_deref() == Some(&s.name));
+    let services = project.services.values().filter(server).filter(bare).filter(known);
+    services
+        .map(|s| format!("{}: service `{}` keeps its data in no named volume: `down` loses it", s.at, s.name))
+        .collect()
+}
+
+/// Volumes that are declared and that no service mounts: what is believed to be kept there is not.
+fn unused(project: &ComposeProject) -> Vec<String> {
+    if !project.inactive.is_empty() {
+        return Vec::new();
+    }
+    let mounted = |name: &str| {
+        project.services.values().flat_map(|s| &s.mounts).any(|m| matches!(&m.root, Some(Root::Volume(v)) if v == name))
+    };
+    let idle = project.volumes.iter().filter(|(_, v)| !mounted(&v.name));
+    idle.map(|(key, v)| format!("{}: volume `{key}` is declared and no service mounts it", v.at)).collect()
+}
+
+fn of_the_host(mount: &Mount) -> bool {
+    match &mount.root {
+        Some(Root::Host(path)) => {
+            HOSTS_OWN.iter().any(|own| path.starts_with(own)) || path.extension().is_some_and(|e| e == "sock")
+        }
+        _ => false,
+    }
+}
+
+fn shown(root: &Root) -> String {
+    match root {
+        Root::Host(path) => format!("folder {}", path.display()),
+        Root::Volume(name) => format!("volume {name}"),
+    }
+}

@@ -1,0 +1,230 @@
+//! The grammar of `recovery.yaml`: what may be written, with the place of everything. It must not know what Compose says.
+
+use super::fields::{flag, mapping, only, port, text, texts, wrong};
+use super::mounts::tidy;
+use super::node::{Kind, Node};
+use crate::domain::objective::{Objective, Objectives};
+use crate::domain::place::Place;
+use crate::domain::refusal::Refusal;
+use crate::domain::schedule::{Schedule, duration};
+use crate::domain::stack::Compression;
+use crate::domain::suggest;
+use crate::scenarios;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The engines that a store may name.
+pub(super) const ENGINES: [&str; 3] = ["postgres", "sqlite", "files"];
+
+/// A stack as it is written.
+pub(super) struct StackText {
+    pub(super) name: String,
+    pub(super) at: Place,
+    pub(super) folder: Option<PathBuf>,
+    pub(super) compose: Vec<PathBuf>,
+    pub(super) env_file: Option<PathBuf>,
+    pub(super) project: Option<String>,
+    pub(super) profiles: Vec<String>,
+    pub(super) stores: Option<Vec<StoreText>>,
+    pub(super) objectives: Objectives,
+    pub(super) schedule: Option<Schedule>,
+    pub(super) vault: Option<PathBuf>,
+    pub(super) compression: Option<Compression>,
+}
+
+/// A store as it is written: what is left out is inferred.
+pub(super) struct StoreText {
+    pub(super) name: String,
+    pub(super) at: Place,
+    pub(super) engine: Option<String>,
+    pub(super) service: Option<String>,
+    pub(super) image: Option<String>,
+    pub(super) database: Option<String>,
+    pub(super) user: Option<String>,
+    pub(super) password_from: Option<(String, Place)>,
+    pub(super) password_file: Option<(PathBuf, Place)>,
+    pub(super) port: Option<u16>,
+    pub(super) path: Option<String>,
+    pub(super) volume: Option<String>,
+    pub(super) allow_empty: bool,
+}
+
+/// Every stack of the file; `base` is the folder that its relative paths start from.
+pub(super) fn stacks(tree: &Node, base: &Path) -> Result<Vec<StackText>, Refusal> {
+    only(tree, "recovery.yaml", &["stacks"])?;
+    let Some(stacks) = tree.get("stacks") else {
+        return Err(tree.at.place().refuse(
+            "no `stacks` in this file",
+            "write `stacks:` and a stack below it, or let `cargo xtask init` do it",
+        ));
+    };
+    let pairs = mapping(stacks, "`stacks`")?;
+    if pairs.is_empty() {
+        return Err(stacks
+            .at
+            .place()
+            .refuse("`stacks` names no stack", "write one below it, or let `cargo xtask init` do it"));
+    }
+    pairs.iter().map(|(key, node)| stack(&key.text, key.at.place(), node, base)).collect()
+}
+
+fn stack(name: &str, at: Place, node: &Node, base: &Path) -> Result<StackText, Refusal> {
+    named(name, &at, "stack", "_")?;
+    let what = format!("stack `{name}`");
+    let known = ["folder", "compose", "env_file", "project", "profiles", "stores", "objectives", "backups"];
+    only(node, &what, &known)?;
+    let path = |key: &'static str| node.get(key).map(|n| path(n, key, base)).transpose();
+    let compose = node.get("compose").map(|n| texts(n, "`compose`")).transpose()?.unwrap_or_default();
+    let folder = path("folder")?;
+    if let (Some(node), false) = (node.get("folder"), compose.is_empty()) {
+        return Err(node
+            .at
+            .place()
+            .refuse("`folder` and `compose` together", "`folder` is for stacks without Compose: remove one of them"));
+    }
+    let backups = node.get("backups");
+    if let Some(backups) = backups {
+        only(backups, &format!("`backups` of {what}"), &["schedule", "vault", "compression"])?;
+    }
+    let backup = |key: &str| backups.and_then(|b| b.get(key));
+    Ok(StackText {
+        folder,
+        compose: compose.into_iter().map(|(file, _)| tidy(&base.join(file))).collect(),
+        env_file: path("env_file")?,
+        project: node.get("project").map(|n| text(n, "`project`")).transpose()?,
+        profiles: node
+            .get("profiles")
+            .map(|n| texts(n, "`profiles`"))
+            .transpose()?
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(p, _)| p)
+            .collect(),
+        stores: node.get("stores").map(|n| stores(n, &what)).transpose()?,
+        objectives: node.get("objectives").map(|n| objectives(n, &what)).transpose()?.unwrap_or_default(),
+        schedule: backup("schedule").map(schedule).transpose()?,
+        vault: backup("vault").map(|n| self::path(n, "vault", base)).transpose()?,
+        compression: backup("compression").map(compression).transpose()?,
+        name: name.to_owned(),
+        at,
+    })
+}
+
+fn path(node: &Node, key: &str, base: &Path) -> Result<PathBuf, Refusal> {
+    let path = text(node, &format!("`{key}`"))?;
+    if path.is_empty() {
+        Err(node.at.place().refuse(format!("`{key}` is empty"), "write a path"))
+    } else {
+        Ok(tidy(&base.join(path)))
+    }
+}
+
+fn stores(node: &Node, of: &str) -> Result<Vec<StoreText>, Refusal> {
+    let pairs = mapping(node, &format!("`stores` of {of}"))?;
+    pairs.iter().map(|(key, node)| store(&key.text, key.at.place(), node)).collect()
+}
+
+fn store(name: &str, at: Place, node: &Node) -> Result<StoreText, Refusal> {
+    named(name, &at, "store", "")?;
+    let what = format!("store `{name}`");
+    if let Some(password) = node.get("password") {
+        let hint = "write `password_from: NAME_OF_A_VARIABLE` or `password_file: path`";
+        return Err(password.at.place().refuse(format!("a password of {what} in the file itself"), hint));
+    }
+    let known = [
+        "engine",
+        "service",
+        "image",
+        "database",
+        "user",
+        "password_from",
+        "password_file",
+        "port",
+        "path",
+        "volume",
+        "allow_empty",
+    ];
+    only(node, &what, &known)?;
+    let field = |key: &str| node.get(key).map(|n| text(n, &format!("`{key}`"))).transpose();
+    let placed = |key: &str| node.get(key).map(|n| Ok((text(n, &format!("`{key}`"))?, n.at.place()))).transpose();
+    let engine = field("engine")?;
+    if let (Some(engine), Some(node)) = (&engine, node.get("engine"))
+        && !ENGINES.contains(&engine.as_str())
+    {
+        return Err(node.at.place().refuse(format!("no engine is called `{engine}`"), suggest::hint(engine, &ENGINES)));
+    }
+    Ok(StoreText {
+        engine,
+        service: field("service")?,
+        image: field("image")?,
+        database: field("database")?,
+        user: field("user")?,
+        password_from: placed("password_from")?,
+        password_file: placed("password_file")?.map(|(file, at)| (PathBuf::from(file), at)),
+        port: node.get("port").map(|n| port(n, "`port`")).transpose()?,
+        path: field("path")?,
+        volume: field("volume")?,
+        allow_empty: node.get("allow_empty").map(|n| flag(n, "`allow_empty`")).transpose()?.unwrap_or(false),
+        name: name.to_owned(),
+        at,
+    })
+}
+
+fn objectives(node: &Node, of: &str) -> Result<Objectives, Refusal> {
+    let names: Vec<&str> = scenarios::SCENARIOS.iter().map(|s| s.name).collect();
+    let mut objectives = Objectives::default();
+    for (key, node) in mapping(node, &format!("`objectives` of {of}"))? {
+        let Some(scenario) = scenarios::find(&key.text) else {
+            return Err(key
+                .at
+                .place()
+                .refuse(format!("no scenario is called `{}`", key.text), suggest::hint(&key.text, &names)));
+        };
+        only(node, &format!("the objective for {}", scenario.name), &["rto", "rpo"])?;
+        let time = |key: &str| node.get(key).map(time).transpose();
+        let objective = Objective {
+            rto: time("rto")?.unwrap_or(scenario.objective.rto),
+            rpo: time("rpo")?.unwrap_or(scenario.objective.rpo),
+        };
+        objectives.0.insert(scenario.name.to_owned(), objective);
+    }
+    Ok(objectives)
+}
+
+fn time(node: &Node) -> Result<Duration, Refusal> {
+    let wrong_time = |cause: String| node.at.place().refuse(cause, "write a number and s, m, h or d, such as 30m");
+    let time = duration(&text(node, "an objective")?).map_err(wrong_time)?;
+    if time.is_zero() { Err(wrong_time("an objective of no time at all can never be met".into())) } else { Ok(time) }
+}
+
+fn schedule(node: &Node) -> Result<Schedule, Refusal> {
+    let text = text(node, "`schedule`")?;
+    text.parse().map_err(|cause: String| {
+        node.at.place().refuse(cause, "for example `every 30m`, `daily 02:00` or `15 */2 * * *`")
+    })
+}
+
+fn compression(node: &Node) -> Result<Compression, Refusal> {
+    match &node.kind {
+        Kind::Text(text, _) => match &**text {
+            "zstd" => Ok(Compression::Zstd),
+            "gzip" => Ok(Compression::Gzip),
+            "none" => Ok(Compression::None),
+            other => Err(node.at.place().refuse(
+                format!("no compression is called `{other}`"),
+                suggest::hint(other, &["zstd", "gzip", "none"]),
+            )),
+        },
+        _ => Err(wrong(node, "`compression`", "zstd, gzip or none")),
+    }
+}
+
+/// Names become file names and report rows.
+fn named(name: &str, at: &Place, what: &str, more: &str) -> Result<(), Refusal> {
+    let sound = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || more.contains(c);
+    if name.len() <= 64 && name.chars().all(sound) && name.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+        return Ok(());
+    }
+    let cause = format!("`{name}` cannot name a {what}");
+    Err(at.refuse(cause, "use lower-case letters, digits and `-`, at most 64, starting with a letter or digit"))
+}

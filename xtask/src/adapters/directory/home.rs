@@ -1,0 +1,186 @@
+//! Private folders and children of one run, kept in mind so that they can all be removed at any moment, and recognised by a later
+//! run's sweep when this one was killed. It must not know what is done in them.
+
+use crate::adapters::owner::Owner;
+use crate::adapters::processes::Child;
+use crate::ports::Swept;
+use anyhow::{Context, Result, bail, ensure};
+use std::collections::BTreeSet;
+use std::fs::{self, DirBuilder, Permissions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+/// The file that names a folder's owner, beside the data and never in it.
+const OWNER: &str = ".xtask-owner";
+/// What every private folder's name begins with.
+const PREFIX: &str = "xtask-";
+
+/// Everything that this run has on this host.
+pub(super) struct Run {
+    id: String,
+    pub(super) own: PathBuf,
+    base: PathBuf,
+    abandoned: AtomicBool,
+    homes: Mutex<BTreeSet<PathBuf>>,
+    children: Mutex<Vec<Weak<Child>>>,
+}
+
+impl Run {
+    pub(super) fn new(id: &str, own: PathBuf, base: PathBuf) -> Self {
+        let (abandoned, homes, children) = Default::default();
+        Self { id: id.to_owned(), own, base, abandoned, homes, children }
+    }
+
+    /// Makes a private folder with `data` and `scratch` in it.
+    pub(super) fn make(&self, purpose: &str) -> Result<PathBuf> {
+        let prefix = format!("{PREFIX}{}-{purpose}-", self.id);
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        ensure!(prefix.chars().all(plain), "`{prefix}` cannot begin a folder's name");
+        self.check()?;
+        let doing = || format!("make a private folder in {}", self.base.display());
+        let home = loop {
+            let mut builder = tempfile::Builder::new();
+            builder.prefix(&prefix).permissions(Permissions::from_mode(0o700));
+            let home = builder.tempdir_in(&self.base).with_context(doing)?.keep();
+            lock(&self.homes).insert(home.clone());
+            match furnish(&home) {
+                Ok(()) => break home,
+                Err(e) => {
+                    self.remove(&home)?;
+                    // Another run's sweep may have taken the folder for a dead one's before its owner was written.
+                    if e.downcast_ref::<io::Error>().is_none_or(|e| e.kind() != ErrorKind::NotFound) {
+                        return Err(e).with_context(doing);
+                    }
+                }
+            }
+        };
+        if let Err(e) = self.check() {
+            self.remove(&home)?;
+            return Err(e);
+        }
+        Ok(home)
+    }
+
+    /// Removes a private folder of this run; fine when it is gone.
+    pub(super) fn remove(&self, home: &Path) -> Result<()> {
+        demolish(home).with_context(|| format!("remove {}", home.display()))?;
+        lock(&self.homes).remove(home);
+        Ok(())
+    }
+
+    /// Keeps a child in mind; when the run was abandoned meanwhile, the child is killed at once.
+    pub(super) fn adopt(&self, child: &Arc<Child>) -> Result<()> {
+        let mut children = lock(&self.children);
+        children.retain(|c| c.upgrade().is_some_and(|c| !c.is_over()));
+        children.push(Arc::downgrade(child));
+        drop(children);
+        self.check().inspect_err(|_| drop(child.kill()))
+    }
+
+    /// Fails when the run was abandoned.
+    pub(super) fn check(&self) -> Result<()> {
+        if self.abandoned.load(Ordering::SeqCst) { bail!("the run was abandoned") } else { Ok(()) }
+    }
+
+    /// Kills every child and removes every folder of this run, and lets no new ones be made.
+    pub(super) fn abandon(&self) -> Result<()> {
+        self.abandoned.store(true, Ordering::SeqCst);
+        let children: Vec<_> = lock(&self.children).drain(..).collect();
+        let homes = lock(&self.homes).clone();
+        let killed: Vec<_> = children.iter().filter_map(Weak::upgrade).map(|c| c.kill()).collect();
+        let removed: Vec<_> = homes.iter().map(|home| self.remove(home)).collect();
+        killed.into_iter().chain(removed).collect()
+    }
+
+    /// Removes the folders of dead runs.
+    pub(super) fn sweep(&self) -> Result<Swept> {
+        let mut swept = Swept::default();
+        let doing = || format!("sweep {}", self.base.display());
+        let user = rustix::process::geteuid().as_raw();
+        for entry in fs::read_dir(&self.base).with_context(doing)? {
+            let path = entry.with_context(doing)?.path();
+            let named = path.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.starts_with(PREFIX));
+            // Somebody else's folder, a link, or one that went away meanwhile: none of our business.
+            let Ok(found) = fs::symlink_metadata(&path) else { continue };
+            if !named || !found.is_dir() || found.uid() != user || found.mode() & 0o077 != 0 {
+                continue;
+            }
+            let name = path.display().to_string();
+            match is_dead(&path).with_context(doing)? {
+                true => {
+                    demolish(&path).with_context(|| format!("sweep {name}"))?;
+                    swept.removed.push(name);
+                }
+                false => swept.kept.push(name),
+            }
+        }
+        swept.removed.sort();
+        swept.kept.sort();
+        Ok(swept)
+    }
+}
+
+fn furnish(home: &Path) -> Result<()> {
+    let owner = Owner::current()?;
+    let path = home.join(OWNER);
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(format!("{owner}\n").as_bytes())?;
+    for name in ["data", "scratch"] {
+        DirBuilder::new().mode(0o700).create(home.join(name))?;
+    }
+    Ok(())
+}
+
+/// Whether a folder's owner is dead. A folder that is not ours at all (its owner cannot be read, but it holds things) is alive; one
+/// that holds nothing yet was left behind before its owner could be written.
+fn is_dead(home: &Path) -> Result<bool> {
+    let owner = fs::read_to_string(home.join(OWNER)).unwrap_or_default();
+    match owner.parse::<Owner>() {
+        Ok(owner) => Ok(!owner.is_alive()?),
+        Err(_) => {
+            let names: Vec<_> = fs::read_dir(home)?.map(|e| e.map(|e| e.file_name())).collect::<io::Result<_>>()?;
+            Ok(names.iter().all(|name| name == OWNER))
+        }
+    }
+}
+
+/// Removes a private folder, its owner's name last, so that whatever interrupts this, a sweep still knows it.
+fn demolish(home: &Path) -> io::Result<()> {
+    for name in ["data", "scratch"] {
+        let path = home.join(name);
+        if let Err(e) = gone(fs::remove_dir_all(&path)) {
+            // A restored tree may hold folders that even their owner may not change.
+            if e.kind() == ErrorKind::PermissionDenied {
+                unlock(&path)?;
+            }
+            gone(fs::remove_dir_all(&path))?;
+        }
+    }
+    gone(fs::remove_dir_all(home))
+}
+
+fn gone(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+/// Makes every folder below, links not followed, one that its owner may change.
+fn unlock(folder: &Path) -> io::Result<()> {
+    fs::set_permissions(folder, Permissions::from_mode(0o700))?;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            unlock(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

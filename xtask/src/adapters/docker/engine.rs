@@ -1,0 +1,165 @@
+//! The engine and our own runtime: the one door through which the synchronous core reaches asynchronous calls.
+//! It must not know sites or images.
+
+use super::fault;
+use super::identity::RunIdentity;
+use crate::domain::refusal::Refusal;
+use anyhow::{Context, Result};
+use bollard::{API_DEFAULT_VERSION, Docker};
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::runtime::{Builder, Handle, Runtime};
+
+/// For the question whether there is an engine at all.
+const PING: Duration = Duration::from_secs(5);
+/// bollard's own bound; ours are shorter where that matters.
+const CLIENT_SECONDS: u64 = 150;
+
+pub(super) struct Engine {
+    runtime: Option<Runtime>,
+    handle: Handle,
+    socket: Result<PathBuf, Refusal>,
+    answered: OnceLock<(Docker, String)>,
+    pub(super) identity: RunIdentity,
+    abandoned: AtomicBool,
+    creating: AtomicUsize,
+}
+
+impl Engine {
+    pub(super) fn new(socket: Result<PathBuf, Refusal>, identity: RunIdentity) -> Result<Self> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("docker")
+            .enable_io()
+            .enable_time()
+            .build()
+            .context("start the threads that talk to Docker")?;
+        Ok(Self {
+            handle: runtime.handle().clone(),
+            runtime: Some(runtime),
+            socket,
+            answered: OnceLock::new(),
+            identity,
+            abandoned: AtomicBool::new(false),
+            creating: AtomicUsize::new(0),
+        })
+    }
+
+    /// Runs a future to its end on the calling thread; on a thread of its own when the caller is itself inside a runtime.
+    pub(super) fn run<F>(&self, future: F) -> F::Output
+    where
+        F: Future + Send,
+        F::Output: Send,
+    {
+        if Handle::try_current().is_err() {
+            return self.handle.block_on(future);
+        }
+        std::thread::scope(|scope| match scope.spawn(|| self.handle.block_on(future)).join() {
+            Ok(output) => output,
+            Err(panic) => std::panic::resume_unwind(panic),
+        })
+    }
+
+    /// Runs a task that outlives the call.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> tokio::task::AbortHandle {
+        self.handle.spawn(task).abort_handle()
+    }
+
+    /// A client of an engine that has answered at least once.
+    pub(super) fn client(&self) -> Result<Docker> {
+        if let Some((docker, _)) = self.answered.get() {
+            return Ok(docker.clone());
+        }
+        self.ping()?;
+        self.answered.get().map(|(docker, _)| docker.clone()).context("the engine's first answer was not kept")
+    }
+
+    /// Asks for a sign of life, within 5 s.
+    pub(super) fn ping(&self) -> Result<()> {
+        let socket = self.socket.clone()?;
+        let answer = self.run(async {
+            tokio::time::timeout(PING, greet(&socket)).await.unwrap_or_else(|_| Err(fault::silent(PING).into()))
+        })?;
+        self.answered.get_or_init(|| answer);
+        Ok(())
+    }
+
+    /// The engine's version, once it has answered.
+    pub(super) fn version(&self) -> Option<String> {
+        self.answered.get().map(|(_, version)| version.clone())
+    }
+
+    /// Announces that something will be created; refused once the run was abandoned.
+    pub(super) fn creating(&self) -> Result<Creating<'_>> {
+        self.creating.fetch_add(1, Ordering::SeqCst);
+        let announced = Creating(self);
+        self.not_abandoned()?;
+        Ok(announced)
+    }
+
+    /// Checked between the steps of a creation, so that nothing is made behind the back of `abandon`.
+    pub(super) fn not_abandoned(&self) -> Result<()> {
+        anyhow::ensure!(!self.abandoned.load(Ordering::SeqCst), "the run is being cleaned up");
+        Ok(())
+    }
+
+    /// From now on nothing new is made; says whether a creation is under way.
+    pub(super) fn abandon(&self) {
+        self.abandoned.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn is_creating(&self) -> bool {
+        self.creating.load(Ordering::SeqCst) > 0
+    }
+
+    /// `xtask-<run>-<purpose>-<random>`, in the characters that the engine allows.
+    pub(super) fn name(&self, purpose: &str) -> String {
+        let random: String = std::iter::repeat_with(|| fastrand::char('a'..='z')).take(8).collect();
+        let name = format!("xtask-{}-{purpose}-{random}", self.identity.run);
+        name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' }).collect()
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// A creation under way.
+pub(super) struct Creating<'a>(&'a Engine);
+
+impl Drop for Creating<'_> {
+    fn drop(&mut self) {
+        self.0.creating.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+async fn greet(socket: &Path) -> Result<(Docker, String)> {
+    // Opened once by hand: the HTTP client hides why a socket cannot be opened.
+    tokio::net::UnixStream::connect(socket).await.map_err(|error| fault::no_socket(socket, &error))?;
+    let path = socket.to_str().context("the Docker socket's path is not UTF-8")?;
+    let docker = Docker::connect_with_unix(path, CLIENT_SECONDS, API_DEFAULT_VERSION).map_err(unusable)?;
+    docker.ping().await.map_err(unusable)?;
+    let docker = docker.negotiate_version().await.map_err(unusable)?;
+    let version = docker.version().await.map_err(unusable)?.version.unwrap_or_else(|| "unknown".to_owned());
+    Ok((docker, version))
+}
+
+fn unusable(error: bollard::errors::Error) -> anyhow::Error {
+    use bollard::errors::Error;
+    let refusal = match &error {
+        Error::DockerResponseServerError { status_code, message } => {
+            fault::unavailable(format!("the Docker engine answers with HTTP status {status_code}: {}", message.trim()))
+        }
+        other => {
+            fault::unavailable(format!("what answers on the Docker socket does not speak Docker's protocol: {other}"))
+        }
+    };
+    anyhow::Error::new(error).context(refusal)
+}

@@ -1,0 +1,41 @@
+//! SIGINT, SIGTERM and SIGHUP: everything that this run made is removed, then the process ends with 128 + n. A second signal
+//! skips the clean-up.
+
+use crate::exit_code::SIGNALS;
+use crate::ports::Sites;
+use anyhow::{Context, Result};
+use signal_hook::iterator::Signals;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Watches for signals until the process ends.
+pub fn clean_up_on_signals(sites: Arc<dyn Sites>) -> Result<()> {
+    let mut signals = Signals::new(SIGNALS.map(|(signal, _)| signal)).context("watch for signals")?;
+    let cleaning = Arc::new(AtomicBool::new(false));
+    std::thread::spawn(move || {
+        for signal in &mut signals {
+            let code = SIGNALS.iter().find(|(s, _)| *s == signal).map_or(130, |(_, code)| i32::from(*code));
+            if cleaning.swap(true, Ordering::SeqCst) {
+                leave(code);
+            }
+            let sites = Arc::clone(&sites);
+            std::thread::spawn(move || {
+                eprintln!("\ninterrupted: removing what this run made (once more to leave it to `cargo xtask sweep`)");
+                if let Err(error) = sites.abandon() {
+                    eprintln!("error: clean up: {error:#}\nhint: cargo xtask sweep");
+                }
+                leave(code);
+            });
+        }
+    });
+    Ok(())
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    clippy::exit,
+    reason = "the run is over: its resources were removed above, by name"
+)]
+fn leave(code: i32) -> ! {
+    std::process::exit(code)
+}

@@ -1,0 +1,229 @@
+//! From runs to the verdict of a drill: the worst run counts, a run that failed counts as infinite, and what the schedule
+//! allows at worst is judged beside what was measured.
+
+use super::objective::{Objective, Schedule, Verdict, confidence, judge, worst_rpo};
+use super::outcome::{Outcome, Why};
+use super::report::{Drill, Run};
+use std::time::Duration;
+
+/// What is drilled, for the report's row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// The stack.
+    pub stack: String,
+    /// The store.
+    pub store: String,
+    /// Its engine.
+    pub engine: String,
+    /// The scenario.
+    pub scenario: String,
+    /// `rehearsal`, `live` or `set`.
+    pub input: String,
+}
+
+impl Subject {
+    /// A drill that was not run, for this reason.
+    pub fn without_runs(self, outcome: Outcome) -> Drill {
+        Drill {
+            stack: self.stack,
+            store: self.store,
+            engine: self.engine,
+            scenario: self.scenario,
+            input: self.input,
+            outcome,
+            rto: None,
+            rpo: None,
+            rpo_worst_case: None,
+            schedule: None,
+            rto_median_seconds: None,
+            confidence: None,
+            runs: Vec::new(),
+            duration_seconds: 0.0,
+        }
+    }
+
+    /// Judges the runs.
+    pub fn judged(self, runs: Vec<Run>, objective: Objective, schedule: Option<&Schedule>, took: Duration) -> Drill {
+        let rto = judge(objective.rto, worst(&runs, |run| run.rto_seconds));
+        let rpo = judge(objective.rpo, worst(&runs, |run| run.rpo_seconds));
+        let backup = runs.iter().filter_map(|r| r.backup.as_ref()).map(|b| b.seconds).fold(0.0, f64::max);
+        let possible = schedule.map(|s| {
+            let backup = Duration::try_from_secs_f64(backup).unwrap_or_default();
+            judge(objective.rpo, Some(worst_rpo(s, backup).as_secs_f64()))
+        });
+        let outcome = outcome(&runs, &rto, &rpo, possible.as_ref(), schedule);
+        let passed: Vec<f64> = runs.iter().filter(|r| r.outcome.passed()).filter_map(|r| r.rto_seconds).collect();
+        let confidence = (runs.len() > 1).then(|| says(&runs, passed.len()));
+        Drill {
+            rto: Some(rto),
+            rpo: Some(rpo),
+            rpo_worst_case: possible,
+            schedule: schedule.map(ToString::to_string),
+            rto_median_seconds: median(passed),
+            confidence,
+            runs,
+            duration_seconds: took.as_secs_f64(),
+            ..self.without_runs(outcome)
+        }
+    }
+}
+
+/// The worst of the runs; a run without a number is infinite, and so is no run at all.
+fn worst(runs: &[Run], of: impl Fn(&Run) -> Option<f64>) -> Option<f64> {
+    runs.iter().map(of).try_fold(f64::NEG_INFINITY, |worst, this| Some(worst.max(this?))).filter(|w| w.is_finite())
+}
+
+fn outcome(
+    runs: &[Run],
+    rto: &Verdict,
+    rpo: &Verdict,
+    possible: Option<&Verdict>,
+    schedule: Option<&Schedule>,
+) -> Outcome {
+    let bad = |o: &&Outcome| matches!(o, Outcome::Failed(_));
+    let broken = |o: &&Outcome| !o.passed();
+    let outcomes = || runs.iter().map(|r| &r.outcome);
+    if let Some(outcome) = outcomes().find(bad).or_else(|| outcomes().find(broken)) {
+        return outcome.clone();
+    }
+    if runs.is_empty() {
+        return Outcome::Broken(Why::new("nothing was run"));
+    }
+    let mut misses = Vec::new();
+    let mut hint = None;
+    if !rto.met {
+        misses.push(format!(
+            "RTO {} misses its objective of {}",
+            seconds(rto.actual_seconds),
+            seconds(Some(rto.objective_seconds))
+        ));
+        hint =
+            Some("look at the longest phase of the recovery, or set an objective that the stack can meet".to_owned());
+    }
+    if !rpo.met {
+        misses.push(format!(
+            "RPO {} misses its objective of {}",
+            seconds(rpo.actual_seconds),
+            seconds(Some(rpo.objective_seconds))
+        ));
+        hint = Some("back up more often, or set an objective that the stack can meet".to_owned());
+    }
+    if let (Some(verdict), Some(schedule)) = (possible.filter(|v| !v.met), schedule) {
+        misses.push(format!(
+            "the schedule `{schedule}` allows a loss of {}, beyond the RPO objective of {}",
+            seconds(verdict.actual_seconds),
+            seconds(Some(verdict.objective_seconds))
+        ));
+        hint = Some(format!(
+            "back up at least every {} (backups.schedule), or raise objectives.<scenario>.rpo",
+            seconds(Some(verdict.objective_seconds))
+        ));
+    }
+    match misses.is_empty() {
+        true => Outcome::Passed,
+        false => Outcome::Failed(Why { hint, ..Why::new(misses.join("; ")) }),
+    }
+}
+
+fn seconds(seconds: Option<f64>) -> String {
+    match seconds {
+        None => "infinite".to_owned(),
+        Some(s) if s >= 5400.0 => format!("{:.1} h", s / 3600.0),
+        Some(s) if s >= 90.0 => format!("{:.1} min", s / 60.0),
+        Some(s) => format!("{s:.2} s"),
+    }
+}
+
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => None,
+        n if n % 2 == 1 => Some(values[middle]),
+        _ => Some(f64::midpoint(values[middle - 1], values[middle])),
+    }
+}
+
+fn says(runs: &[Run], passed: usize) -> String {
+    let n = runs.len();
+    let failed = n - passed;
+    if failed > 0 {
+        return format!("{failed} of {n} runs did not recover; a run that did not recover counts as infinite");
+    }
+    format!(
+        "{n} runs: with {:.0} % confidence, 95 of 100 recoveries like these are no slower than the worst one seen",
+        confidence(n) * 100.0
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(rto: Option<f64>, outcome: Outcome) -> Run {
+        Run {
+            number: 1,
+            outcome,
+            rto_seconds: rto,
+            rpo_seconds: Some(2.0),
+            rpo_source: "marks".into(),
+            timeline: Default::default(),
+            marks: None,
+            damages: Vec::new(),
+            steps: Vec::new(),
+            backup: None,
+            proof: None,
+            sites: Vec::new(),
+            logs: None,
+        }
+    }
+
+    fn drill(runs: Vec<Run>, objective: Objective, schedule: Option<&str>) -> Drill {
+        let subject = Subject {
+            stack: "s".into(),
+            store: "db".into(),
+            engine: "sqlite".into(),
+            scenario: "simple-loss".into(),
+            input: "rehearsal".into(),
+        };
+        let schedule: Option<Schedule> = schedule.map(|s| s.parse().unwrap());
+        subject.judged(runs, objective, schedule.as_ref(), Duration::from_secs(1))
+    }
+
+    #[test]
+    fn the_worst_run_counts_and_a_failed_one_is_infinite() {
+        let ok = drill(
+            vec![run(Some(1.0), Outcome::Passed), run(Some(3.0), Outcome::Passed)],
+            Objective::minutes(1, 1),
+            None,
+        );
+        assert!(ok.outcome.passed());
+        assert_eq!((ok.rto.unwrap().actual_seconds, ok.rto_median_seconds), (Some(3.0), Some(2.0)));
+        assert!(ok.confidence.unwrap().starts_with("2 runs: with 10 % confidence"));
+        let failed = Outcome::Failed(Why::new("no"));
+        let bad =
+            drill(vec![run(Some(1.0), Outcome::Passed), run(None, failed.clone())], Objective::minutes(1, 1), None);
+        assert_eq!(bad.outcome, failed);
+        assert_eq!(bad.rto.unwrap().actual_seconds, None);
+    }
+
+    #[test]
+    fn a_schedule_that_contradicts_the_objective_fails_a_drill_that_measured_well() {
+        let runs = || vec![run(Some(1.0), Outcome::Passed)];
+        assert!(drill(runs(), Objective::minutes(30, 60), Some("every 30m")).outcome.passed());
+        let drill = drill(runs(), Objective::minutes(30, 60), Some("daily 02:00"));
+        let said = &drill.outcome.why().unwrap().message;
+        assert!(said.contains("the schedule `daily 02:00` allows a loss of 24.0 h"), "{said}");
+    }
+
+    #[test]
+    fn missing_an_objective_fails() {
+        let said = drill(vec![run(Some(61.0), Outcome::Passed)], Objective::minutes(1, 1), None);
+        assert!(said.outcome.why().unwrap().message.contains("RTO 61.00 s misses"));
+    }
+
+    #[test]
+    fn no_run_is_broken() {
+        assert_eq!(drill(vec![], Objective::minutes(1, 1), None).outcome.word(), "broken");
+    }
+}

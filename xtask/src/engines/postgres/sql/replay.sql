@@ -1,0 +1,23 @@
+-- Runs the statements of a script that was copied, line by line, into pg_temp.script. Roles may exist already: the
+-- script is meant for servers that know some of them. `xtask_database` in it stands for the setting `xtask.database`. A statement that fails is not quoted: it may hold a password.
+DO $replay$
+DECLARE
+  next text;
+  statement text := '';
+BEGIN
+  FOR next IN SELECT coalesce(line, '') FROM pg_temp.script ORDER BY number LOOP
+    -- Between statements: blank lines, comments, and the client's own commands (\restrict).
+    CONTINUE WHEN statement = '' AND (next = '' OR next LIKE '--%' OR left(next, 1) = '\');
+    statement := statement || next || E'\n';
+    -- A semicolon ends a statement only outside of quotes.
+    CONTINUE WHEN next NOT LIKE '%;' OR regexp_replace(statement, $$'([^']|'')*'|"([^"]|"")*"$$, '', 'g') ~ $$['"]$$;
+    BEGIN
+      EXECUTE regexp_replace(statement, 'DATABASE xtask_database\M', 'DATABASE ' || coalesce(nullif(current_setting('xtask.database', true), ''), 'xtask_database'));
+    EXCEPTION WHEN duplicate_object THEN NULL;
+    END;
+    statement := '';
+  END LOOP;
+  IF statement <> '' THEN
+    RAISE EXCEPTION 'the script ends within a statement';
+  END IF;
+END $replay$;

@@ -1,0 +1,194 @@
+//! What a drill would do, as text: every step with its command lines, nothing run. It asks the same descriptions that the drill
+//! carries out; what is known only on the way stands in braces.
+
+use crate::domain::artifact::Component;
+use crate::domain::diagnosis::{Damage, Diagnosis};
+use crate::domain::engine::{Act, Blow, Engine, Feed, MarkTable, Preflight, Snapshot, Target};
+use crate::domain::exec::Exec;
+use crate::domain::scenario::{Step, Strike};
+use crate::domain::site::{Attachment, ContainerSpec, SiteSpec};
+use crate::flow::drill::{Input, Order};
+use std::fmt::Write;
+
+/// The plan of one drill.
+pub fn plan(order: &Order<'_>) -> String {
+    let mut text =
+        format!("{}/{} {} ({})\n", order.stack, order.store.name, order.scenario.name, order.input.origin().name());
+    match order.scenario.steps_for(order.input.origin()) {
+        Err(why) => {
+            let _ = writeln!(text, "  skipped: {why}");
+        }
+        Ok(steps) => {
+            for (n, step) in steps.iter().enumerate() {
+                let _ = writeln!(text, "  {:>2}. {}", n + 1, step.title());
+                for line in commands(order, *step) {
+                    let _ = writeln!(text, "      {line}");
+                }
+            }
+        }
+    }
+    text
+}
+
+/// The command lines of one step.
+fn commands(order: &Order<'_>, step: Step) -> Vec<String> {
+    let engine = order.engine;
+    let mut target = engine.owned_target(order.store);
+    "{scratch}".clone_into(&mut target.scratch);
+    let component = placeholder(order);
+    match step {
+        Step::Sandbox | Step::Provision => site(engine, order, &target),
+        Step::Seed => match order.input {
+            Input::Rehearsal { bytes } => acts(&engine.seed(&target, bytes)),
+            _ => Vec::new(),
+        },
+        Step::StartMarks => {
+            let session = engine.mark_session(&target);
+            vec![fed(&session.exec, &session.line)]
+        }
+        Step::Backup => match &order.input {
+            Input::Live(attachment) => backup(engine, &engine.attached_target(order.store), Some(attachment)),
+            _ => backup(engine, &target, None),
+        },
+        Step::Verify => vec!["(read every stored byte back, compare sizes and SHA-256)".to_owned()],
+        Step::Churn => acts(&engine.churn(&target)),
+        Step::Expose => vec![format!("(write marks for {} s more)", order.exposure.as_secs())],
+        Step::Strike(strike) => {
+            engine.strike(&target, strike).map_or_else(|| vec!["(unsupported)".to_owned()], |b| blows(&b))
+        }
+        Step::Declare => vec!["(start the clock)".to_owned()],
+        Step::Diagnose => acts(&[engine.diagnose(&target)]),
+        Step::Restore => {
+            let mut lines = questions(&engine.before_restore(&target, &component));
+            lines.extend(acts(&engine.restore(&target, &component)));
+            lines
+        }
+        Step::RestoreSelected => selected(engine, &target, &component),
+        Step::Prove => {
+            let mut lines = acts(&[engine.census(&target)]);
+            if matches!(order.input, Input::Rehearsal { .. }) {
+                lines.extend(acts(&[engine.marks(&target, MarkTable::Kept), engine.marks(&target, MarkTable::Struck)]));
+            }
+            lines
+        }
+        Step::Probe => vec![engine.probe(&target).command_line()],
+    }
+}
+
+fn site(engine: &dyn Engine, order: &Order<'_>, target: &Target) -> Vec<String> {
+    let mut lines = match engine.site(order.store) {
+        SiteSpec::Directory => vec!["(a private folder)".to_owned()],
+        SiteSpec::Container(spec) => vec![container(&spec)],
+    };
+    lines.push(engine.ready(target).command_line());
+    lines
+}
+
+fn container(spec: &ContainerSpec) -> String {
+    let mut line = "docker run --detach --network {private}".to_owned();
+    for (key, value) in &spec.env {
+        let _ = write!(line, " --env {key}={value}");
+    }
+    for (key, _) in &spec.secret_env {
+        let _ = write!(line, " --env {key}=[REDACTED]");
+    }
+    let _ = write!(line, " --volume {{data}}:{} --volume {{scratch}}:{} {}", spec.data, spec.scratch, spec.image);
+    for word in &spec.command {
+        let _ = write!(line, " {word}");
+    }
+    line
+}
+
+/// The command lines of a backup of one store; `attached` when it is somebody's.
+pub fn backup(engine: &dyn Engine, target: &Target, attached: Option<&Attachment>) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut target = target.clone();
+    "{scratch}".clone_into(&mut target.scratch);
+    lines.extend(attached.map(|attachment| match attachment {
+        Attachment::Service { project, service } => format!(
+            "docker run --detach --network container:{{{project}/{service}}} {{its image}} (beside the service, never inside it)"
+        ),
+        Attachment::Folder(folder) => format!("cd {}", folder.display()),
+    }));
+    lines.extend(questions(&engine.before_dump(&target)));
+    lines.extend(acts(&[engine.facts(&target)]));
+    match engine.snapshot(&target) {
+        Snapshot::Session { exec, open, .. } => lines.push(fed(&exec, &open)),
+        Snapshot::Copy { exec, census, .. } => lines.extend([exec.command_line(), census.command_line()]),
+        Snapshot::OnTheWay { .. } => {}
+    }
+    lines.push(format!("{} | compress | sha256 > {{set}}", engine.dump(&target).command_line()));
+    for (name, exec) in engine.extras(&target) {
+        lines.push(format!("{} | compress | sha256 > {{set}} ({name})", exec.command_line()));
+    }
+    match engine.snapshot(&target) {
+        Snapshot::OnTheWay { census, release } => lines.extend([census.command_line(), release.command_line()]),
+        Snapshot::Copy { release, .. } => lines.push(release.command_line()),
+        Snapshot::Session { .. } => {}
+    }
+    lines
+}
+
+fn selected(engine: &dyn Engine, target: &Target, component: &Component) -> Vec<String> {
+    let damages = engine.expected_damage(Strike::Corrupt).into_iter().map(|o| Damage::Missing { object: o.to_owned() });
+    let diagnosis = Diagnosis { damages: damages.collect() };
+    let mut lines = acts(&engine.stage(target));
+    match engine.restore_selected(target, component, &diagnosis, "") {
+        Ok(found) if !found.is_empty() => lines.extend(acts(&found)),
+        _ => lines.push("(what follows depends on the diagnosis)".to_owned()),
+    }
+    lines
+}
+
+fn blows(blows: &[Blow]) -> Vec<String> {
+    let lines = blows.iter().map(|blow| match blow {
+        Blow::Run(act) => act_line(act),
+        Blow::Lookup(act) => format!("lookup=$({})", act_line(act)),
+        Blow::Restart => "docker restart {site}".to_owned(),
+        Blow::DestroySite => "(remove the site with its volumes and network, or its folder)".to_owned(),
+    });
+    lines.collect()
+}
+
+fn questions(all: &[Preflight]) -> Vec<String> {
+    all.iter().map(|q| act_line(&q.act)).collect()
+}
+
+fn acts(all: &[Act]) -> Vec<String> {
+    all.iter().map(act_line).collect()
+}
+
+fn act_line(act: &Act) -> String {
+    match &act.feed {
+        Feed::Nothing => act.exec.command_line(),
+        Feed::Text(text) => fed(&act.exec, text),
+        Feed::Data => format!("{} < {{set}}/data   # {}", act.exec.command_line(), act.title),
+        Feed::Extra(name) => format!("{} < {{set}}/{name}   # {}", act.exec.command_line(), act.title),
+    }
+}
+
+fn fed(exec: &Exec, text: &str) -> String {
+    let mut lines = text.lines().map(str::trim).filter(|l| !l.is_empty());
+    let first: String = lines.next().unwrap_or("").chars().take(70).collect();
+    let more = lines.count();
+    let more = if more == 0 { String::new() } else { format!(" … {more} lines more") };
+    format!("{} <<< {first:?}{more}", exec.command_line())
+}
+
+/// A component as a set would hold it, for descriptions that want one.
+fn placeholder(order: &Order<'_>) -> Component {
+    if let Input::Set(set) = &order.input
+        && let Some(component) = set.manifest.component(&order.store.name)
+    {
+        return component.clone();
+    }
+    Component {
+        store: order.store.name.clone(),
+        engine: order.engine.name().to_owned(),
+        consistent_as_of: String::new(),
+        consistency: order.engine.consistency(),
+        facts: std::collections::BTreeMap::new(),
+        files: Vec::new(),
+        census: crate::domain::census::Census::default(),
+    }
+}

@@ -1,0 +1,4 @@
+//! stub
+/// stub
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {}
