@@ -8,11 +8,10 @@ use xtask::adapters::config::compose_version;
 use xtask::adapters::environment;
 
 /// Files that Compose accepts and the tool refuses.
-const STRICTER: [(&str, &str); 14] = [
+const STRICTER: [(&str, &str); 13] = [
     ("unset-reference", "Compose warns and puts in nothing: a password would be cut in silence"),
     ("unset-reference-quoted", "as unset-reference"),
     ("unset-in-default", "as unset-reference"),
-    ("double-quotes-dollar", "D refers to B, which is set nowhere: as unset-reference"),
     ("not-utf-8", "Compose puts U+FFFD in: the value would be another one"),
     ("not-utf-8-quoted", "as not-utf-8"),
     ("nul-in-value", "no environment can carry a NUL: the container would not start"),
@@ -22,7 +21,7 @@ const STRICTER: [(&str, &str); 14] = [
     ("text-after-quotes-spaced", "as text-after-quotes"),
     ("two-on-a-line", "as text-after-quotes"),
     ("tab-in-name", "Compose takes the tab into the name"),
-    ("shell-syntax", "as no-name"),
+    ("export-as-name", "as no-name"),
 ];
 
 /// Files that both accept and read differently, with what the tool reads.
