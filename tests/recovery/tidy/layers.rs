@@ -12,8 +12,8 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ("reporters", &["domain"]),
     ("exit_code", &["domain"]),
     ("archive", &["domain"]),
-    // The configuration names engines and scenarios, so it checks them against the lists.
-    ("adapters", &["domain", "ports", "archive", "engines", "scenarios"]),
+    // The configuration names scenarios, so it checks the names against their list.
+    ("adapters", &["domain", "ports", "archive", "scenarios"]),
     ("flow", &["domain", "ports", "archive", "engines", "scenarios", "reporters"]),
     ("tasks", &["domain", "ports", "archive", "engines", "scenarios", "reporters", "flow", "adapters", "exit_code"]),
     ("cli", &["domain", "ports", "engines", "scenarios", "reporters", "tasks", "adapters", "exit_code"]),

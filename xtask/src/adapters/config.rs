@@ -14,6 +14,7 @@ mod service;
 mod source;
 #[cfg(test)]
 mod tests;
+mod variables;
 mod version;
 mod yaml;
 
