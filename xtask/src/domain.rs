@@ -4,6 +4,7 @@
 pub mod artifact;
 pub mod census;
 pub mod compose;
+pub mod compose_version;
 pub mod cron;
 pub mod diagnosis;
 pub mod display;

@@ -6,7 +6,9 @@ use crate::domain::mark::Moment;
 use crate::domain::report::Machine;
 use crate::domain::site::{Attachment, Capabilities, ImageIdentity, SiteIdentity, SiteSpec};
 use anyhow::Result;
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
+use std::path::Path;
 use std::time::Duration;
 
 /// Time. One implementation serves a whole run, so that all its moments are on one clock.
@@ -110,4 +112,23 @@ pub trait Sites: Send + Sync {
     fn abandon(&self) -> Result<()>;
     /// What the numbers depend on.
     fn machine(&self) -> Machine;
+}
+
+/// An image as the container engine has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineImage {
+    /// Its id: `sha256:…`.
+    pub id: String,
+    /// Bytes of its layers.
+    pub bytes: u64,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// The container engine's own images.
+pub trait ImageLoader: Send + Sync {
+    /// The image of this name, if the engine has it. Never pulls.
+    fn find(&self, reference: &str) -> Result<Option<EngineImage>>;
+    /// Loads an image file (`docker save` format). An image of ours that loses its name to it and is not in use is removed.
+    fn load(&self, file: &Path) -> Result<()>;
 }

@@ -46,7 +46,10 @@ fn commands(order: &Order<'_>, step: Step) -> Vec<String> {
             let session = engine.mark_session(&target);
             vec![fed(&session.exec, &session.line)]
         }
-        Step::Backup => backup(order, &target),
+        Step::Backup => match &order.input {
+            Input::Live(attachment) => backup(engine, &engine.attached_target(order.store), Some(attachment)),
+            _ => backup(engine, &target, None),
+        },
         Step::Verify => vec!["(read every stored byte back, compare sizes and SHA-256)".to_owned()],
         Step::Churn => acts(&engine.churn(&target)),
         Step::Expose => vec![format!("(write marks for {} s more)", order.exposure.as_secs())],
@@ -96,20 +99,17 @@ fn container(spec: &ContainerSpec) -> String {
     line
 }
 
-fn backup(order: &Order<'_>, owned: &Target) -> Vec<String> {
-    let engine = order.engine;
+/// The command lines of a backup of one store; `attached` when it is somebody's.
+pub fn backup(engine: &dyn Engine, target: &Target, attached: Option<&Attachment>) -> Vec<String> {
     let mut lines = Vec::new();
-    let mut target = owned.clone();
-    if let Input::Live(attachment) = &order.input {
-        target = engine.attached_target(order.store);
-        "{scratch}".clone_into(&mut target.scratch);
-        lines.push(match attachment {
-            Attachment::Service { project, service } => {
-                format!("docker run --detach --network container:{{{project}/{service}}} {{the same image}} (beside the service, never inside it)")
-            }
-            Attachment::Folder(folder) => format!("cd {}", folder.display()),
-        });
-    }
+    let mut target = target.clone();
+    "{scratch}".clone_into(&mut target.scratch);
+    lines.extend(attached.map(|attachment| match attachment {
+        Attachment::Service { project, service } => format!(
+            "docker run --detach --network container:{{{project}/{service}}} {{its image}} (beside the service, never inside it)"
+        ),
+        Attachment::Folder(folder) => format!("cd {}", folder.display()),
+    }));
     lines.extend(questions(&engine.before_dump(&target)));
     lines.extend(acts(&[engine.facts(&target)]));
     match engine.snapshot(&target) {

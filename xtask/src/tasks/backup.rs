@@ -4,6 +4,7 @@ use crate::archive::vault::Vault;
 use crate::domain::engine::{Engine, Target};
 use crate::domain::outcome::Why;
 use crate::domain::refusal::{Refusal, RefusalKind};
+use crate::domain::site::Attachment;
 use crate::domain::stack::Stack;
 use crate::domain::store::Store;
 use crate::engines;
@@ -11,7 +12,7 @@ use crate::flow::backup::{Source, Taken, backup};
 use crate::flow::world::World;
 use crate::ports::Site;
 use crate::tasks::test_recovery::attachment;
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use std::io::Write;
 
 /// Which stack.
@@ -23,6 +24,22 @@ pub struct Args {
     /// Only this store (repeatable)
     #[arg(long = "store", value_name = "STORE")]
     pub stores: Vec<String>,
+}
+
+/// What would be done, as text.
+///
+/// # Errors
+/// As [`run`], for what is wrong with the configuration.
+pub fn plan(stack: &Stack, args: &Args) -> Result<String> {
+    let mut text = format!("back up {} into {}\n", stack.name, stack.backups.vault.display());
+    for (store, engine) in chosen(stack, args)? {
+        let to = attached(stack, store)?;
+        text.push_str(&format!("  {}\n", store.name));
+        for line in crate::flow::plan::backup(engine, &engine.attached_target(store), Some(&to)) {
+            text.push_str(&format!("    {line}\n"));
+        }
+    }
+    Ok(text)
 }
 
 /// A store and the place where it was visited.
@@ -41,34 +58,15 @@ impl Visit<'_> {
 
 /// Backs up and says what was stored. A store that has no engine is an error: a set that leaves a store out would lie.
 pub fn run(world: &World, stack: &Stack, args: &Args, out: &mut dyn Write) -> Result<u8> {
-    let chosen: Vec<&Store> =
-        stack.stores.iter().filter(|s| args.stores.is_empty() || args.stores.contains(&s.name)).collect();
-    if let Some(name) = args.stores.iter().find(|name| !chosen.iter().any(|s| s.name == **name)) {
-        let all: Vec<&str> = stack.stores.iter().map(|s| s.name.as_str()).collect();
-        let message = format!("stack {} has no store `{name}`", stack.name);
-        return Err(refuse(message, format!("choose one of: {}", all.join(", "))));
-    }
     let mut visits = Vec::new();
-    for store in chosen {
-        let engine = engines::find(&store.engine).ok_or_else(|| {
-            let hint = "back the other stores up by naming them with --store, and this one by other means";
-            refuse(format!("{}: no engine for {} yet", store.name, store.engine), hint.to_owned())
-        })?;
-        let to =
-            attachment(stack, store).map_err(|Why { message, hint, .. }| refuse(message, hint.unwrap_or_default()))?;
+    for (store, engine) in chosen(stack, args)? {
+        let to = attached(stack, store)?;
         let site = world.sites.attach(&to).map_err(|e| e.context(format!("attach to {}", store.name)))?;
         let mut target = engine.attached_target(store);
         target.scratch = site.scratch();
         visits.push(Visit { store, engine, site, target });
     }
     let sources: Vec<Source<'_>> = visits.iter().map(Visit::source).collect();
-    if sources.is_empty() {
-        return Err(anyhow!(Refusal::new(
-            RefusalKind::Configuration,
-            format!("stack {} has no store: there is nothing to back up", stack.name),
-            "describe its stores in recovery.yaml (`cargo xtask init` writes a draft)",
-        )));
-    }
     let vault = Vault::at(&stack.backups.vault);
     let Taken { set, record, .. } = backup(world, &stack.name, &sources, &vault, Some(stack.backups.compression))?;
     let rows: u64 = set.manifest.components.iter().map(|c| c.census.rows()).sum();
@@ -88,6 +86,33 @@ pub fn run(world: &World, stack: &Stack, args: &Args, out: &mut dyn Write) -> Re
         stack.name, record.id
     )?;
     Ok(crate::exit_code::PASSED)
+}
+
+/// The stores to back up, with their engines; never none.
+fn chosen<'a>(stack: &'a Stack, args: &Args) -> Result<Vec<(&'a Store, &'static dyn Engine)>> {
+    if let Some(name) = args.stores.iter().find(|name| !stack.stores.iter().any(|s| s.name == **name)) {
+        let all: Vec<&str> = stack.stores.iter().map(|s| s.name.as_str()).collect();
+        let message = format!("stack {} has no store `{name}`", stack.name);
+        return Err(refuse(message, format!("choose one of: {}", all.join(", "))));
+    }
+    if stack.stores.is_empty() {
+        let hint = "describe its stores in recovery.yaml (`cargo xtask init` writes a draft)";
+        return Err(refuse(format!("stack {} has no store: there is nothing to back up", stack.name), hint.to_owned()));
+    }
+    let wanted = stack.stores.iter().filter(|s| args.stores.is_empty() || args.stores.contains(&s.name));
+    wanted
+        .map(|store| {
+            let engine = engines::find(&store.engine).ok_or_else(|| {
+                let hint = "back the other stores up by naming them with --store, and this one by other means";
+                refuse(format!("{}: no engine for {} yet", store.name, store.engine), hint.to_owned())
+            })?;
+            Ok((store, engine))
+        })
+        .collect()
+}
+
+fn attached(stack: &Stack, store: &Store) -> Result<Attachment> {
+    attachment(stack, store).map_err(|Why { message, hint, .. }| refuse(message, hint.unwrap_or_default()))
 }
 
 fn refuse(message: String, hint: String) -> anyhow::Error {

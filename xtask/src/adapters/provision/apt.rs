@@ -1,8 +1,9 @@
 //! A private apt root in the cache: this host's own mirrors, proxies and certificates, and nothing of its package state.
 //! It must not know which packages are wanted. Nothing outside the cache folder is written.
 
-use super::child::{Children, Environment};
+use super::child::Children;
 use super::trouble::Purpose;
+use crate::adapters::processes::Environment;
 use crate::domain::exec::Exec;
 use anyhow::{Context, Result, bail};
 use std::fs;
@@ -28,12 +29,21 @@ impl AptRoot {
     ///
     /// # Errors
     /// A refusal by `purpose`: no apt here, no Debian mirrors, mirror unreachable, signature failure.
-    pub(super) fn prepare(cache: &Path, suite: &str, keyring: &str, children: &Children, purpose: Purpose) -> Result<Self> {
+    pub(super) fn prepare(
+        cache: &Path,
+        suite: &str,
+        keyring: &str,
+        children: &Children,
+        purpose: Purpose,
+    ) -> Result<Self> {
         let apt = cache.join("apt");
         let folder = apt.join(suite);
         let quotable = |p: &Path| p.to_str().is_some_and(|p| !p.contains(['"', '\\', '\n']));
         if !quotable(&folder) {
-            bail!("the cache folder {} has a quote, a backslash or no text in its name, which apt cannot take", cache.display());
+            bail!(
+                "the cache folder {} has a quote, a backslash or no text in its name, which apt cannot take",
+                cache.display()
+            );
         }
         for sub in ["probe/lists/partial", "empty/partial"] {
             make(&apt.join(sub))?;
@@ -41,7 +51,8 @@ impl AptRoot {
         for sub in ["lists/partial", "archives/partial"] {
             make(&folder.join(sub))?;
         }
-        let architecture = children.ask(&Exec::site("dpkg").arg("--print-architecture").timeout(ASK), Environment::Ours);
+        let architecture =
+            children.ask(&Exec::site("dpkg").arg("--print-architecture").timeout(ASK), Environment::Inherited);
         let architecture = architecture.map_err(|e| purpose.explain(e))?.trim().to_owned();
         let bases = bases(&apt, children, purpose)?;
         if !Path::new(keyring).is_file() {
@@ -53,7 +64,10 @@ impl AptRoot {
         let root = Self { folder, empty: apt.join("empty"), architecture };
         // Without the error mode apt says 0 when a mirror is unreachable, and old or no lists are used.
         let update = root.command("status").args(["-o", "APT::Update::Error-Mode=any", "update"]).timeout(UPDATE);
-        children.ask(&update, Environment::Ours).map_err(|e| purpose.explain(e)).context("refresh the package lists")?;
+        children
+            .ask(&update, Environment::Inherited)
+            .map_err(|e| purpose.explain(e))
+            .context("refresh the package lists")?;
         Ok(root)
     }
 
@@ -61,7 +75,13 @@ impl AptRoot {
     pub(super) fn command(&self, status: &str) -> Exec {
         let text = |p: &Path| p.to_string_lossy().into_owned();
         let status = format!("Dir::State::status={}", text(&self.folder.join(status)));
-        Exec::site("apt-get").args(["-c".to_owned(), text(&self.folder.join("apt.conf")), "-o".into(), status, "-qq".into()])
+        Exec::site("apt-get").args([
+            "-c".to_owned(),
+            text(&self.folder.join("apt.conf")),
+            "-o".into(),
+            status,
+            "-qq".into(),
+        ])
     }
 }
 
@@ -90,7 +110,7 @@ fn bases(apt: &Path, children: &Children, purpose: Purpose) -> Result<Bases> {
     }
     let lists = format!("Dir::State::lists={}/", apt.join("probe/lists").display());
     let ask = Exec::site("apt-get").args(["-o".to_owned(), lists, "update".into(), "--print-uris".into()]).timeout(ASK);
-    let said = children.ask(&ask, Environment::Ours).map_err(|e| purpose.explain(e))?;
+    let said = children.ask(&ask, Environment::Inherited).map_err(|e| purpose.explain(e))?;
     Bases::of(&said, &field("VERSION_CODENAME"))
         .ok_or_else(|| purpose.refuse("no Debian mirror is among this host's package sources", "add one to /etc/apt"))
 }
@@ -129,9 +149,15 @@ impl Bases {
 }
 
 /// Given with `-c` it is read after the host's own files: their proxies stay, their hooks go.
-fn configuration(root: &Path, architecture: &str) -> String {
-    let hooks = ["APT::Update::Pre-Invoke", "APT::Update::Post-Invoke", "APT::Update::Post-Invoke-Success", "DPkg::Pre-Invoke",
-        "DPkg::Post-Invoke", "DPkg::Pre-Install-Pkgs"];
+pub(super) fn configuration(root: &Path, architecture: &str) -> String {
+    let hooks = [
+        "APT::Update::Pre-Invoke",
+        "APT::Update::Post-Invoke",
+        "APT::Update::Post-Invoke-Success",
+        "DPkg::Pre-Invoke",
+        "DPkg::Post-Invoke",
+        "DPkg::Pre-Install-Pkgs",
+    ];
     let cleared: String = hooks.iter().map(|h| format!("#clear {h};\n")).collect();
     let root = root.display();
     format!(
@@ -180,7 +206,10 @@ mod tests {
     #[test]
     fn suites_by_their_role_count_too_and_foreign_or_removable_sources_do_not() {
         let stable = "'https://m.example/debian/dists/stable/InRelease' a 0\n";
-        assert_eq!(Bases::of(stable, "trixie"), Some(Bases { main: "https://m.example/debian".into(), security: None }));
+        assert_eq!(
+            Bases::of(stable, "trixie"),
+            Some(Bases { main: "https://m.example/debian".into(), security: None })
+        );
         assert_eq!(Bases::of("'http://m.example/ubuntu/dists/noble/InRelease' a 0\n", "bookworm"), None);
         assert_eq!(Bases::of("'cdrom:[Debian]/dists/bookworm/InRelease' a 0\n", "bookworm"), None);
         assert_eq!(Bases::of("", "bookworm"), None);

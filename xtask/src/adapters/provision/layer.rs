@@ -59,6 +59,13 @@ impl<W: Write> Layer<W> {
         self.add(path, header, None, &mut { bytes })
     }
 
+    /// A regular file of this many bytes, copied from a stream.
+    pub(super) fn stream(&mut self, path: &str, bytes: u64, from: &mut dyn Read) -> Result<()> {
+        let mut header = header(EntryType::Regular, 0o644, 0);
+        header.set_size(bytes);
+        self.add(path, header, None, from)
+    }
+
     /// Adds what a package holds: the tar that `dpkg-deb --fsys-tarfile` prints, to its end.
     pub(super) fn package(&mut self, mut tar: &mut dyn Read) -> Result<()> {
         let mut archive = tar::Archive::new(&mut tar);
@@ -113,7 +120,10 @@ impl<W: Write> Layer<W> {
     fn place(&mut self, name: &str) -> Result<String> {
         let path = name.strip_prefix("./").unwrap_or(name).trim_matches('/');
         let path = if path == "." { "" } else { path };
-        ensure!(path.is_empty() || !path.split('/').any(|c| matches!(c, "" | "." | "..")), "a package with a path that climbs");
+        ensure!(
+            path.is_empty() || !path.split('/').any(|c| matches!(c, "" | "." | "..")),
+            "a package with a path that climbs"
+        );
         let top = path.split('/').next().unwrap_or_default();
         let Some(top) = MERGED.into_iter().find(|m| *m == top) else { return Ok(path.to_owned()) };
         self.moved.insert(top);
@@ -216,5 +226,4 @@ impl<R: Read> Read for Counted<R> {
 }
 
 #[cfg(test)]
-#[path = "layer/tests.rs"]
 mod tests;

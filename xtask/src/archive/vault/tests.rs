@@ -72,7 +72,7 @@ fn noticed(vault: &Vault, set: &BackupSet) -> bool {
 fn a_committed_set_is_listed_found_and_read_back() {
     let (_folder, vault, set) = one();
     assert!(set.manifest.id.starts_with("20261120T120000Z-000001-"), "{}", set.manifest.id);
-    assert_eq!(entries(&vault), [set.manifest.id.clone()]);
+    assert_eq!(entries(&vault), std::slice::from_ref(&set.manifest.id));
     assert!(!noticed(&vault, &set));
     let found = vault.find("latest").unwrap();
     assert_eq!(found.manifest, set.manifest);
@@ -130,7 +130,8 @@ fn truncation_and_appended_bytes_are_noticed_in_every_file() {
 
 #[test]
 fn extra_missing_and_replaced_files_are_noticed_and_a_pipe_does_not_hang() {
-    let damages: [(&str, fn(&Path)); 8] = [
+    type Damage = fn(&Path);
+    let damages: [(&str, Damage); 8] = [
         ("extra file", |set| std::fs::write(set.join("more"), "x").unwrap()),
         ("hidden extra file", |set| std::fs::write(set.join(".more"), "x").unwrap()),
         ("extra folder", |set| std::fs::create_dir(set.join("more")).unwrap()),
@@ -185,7 +186,8 @@ fn rewrite(set: &BackupSet, change: impl FnOnce(&mut serde_json::Value)) {
 
 #[test]
 fn what_the_reader_does_not_know_is_refused_and_called_by_its_name() {
-    let changes: [(&str, fn(&mut serde_json::Value)); 12] = [
+    type Change = fn(&mut serde_json::Value);
+    let changes: [(&str, Change); 12] = [
         ("format is \"other\"", |m| m["format"] = "other".into()),
         ("schema is 2", |m| m["schema"] = 2.into()),
         ("requires feature \"age\"", |m| m["requires"] = vec!["age"].into()),
@@ -245,7 +247,8 @@ fn what_a_dead_run_left_is_never_listed_and_goes_with_the_next_run() {
 
 #[test]
 fn a_commit_that_does_not_fit_the_files_leaves_nothing() {
-    let wrongs: [(&str, fn(&Staging, &mut Manifest)); 7] = [
+    type Wrong = fn(&Staging, &mut Manifest);
+    let wrongs: [(&str, Wrong); 7] = [
         ("not of set", |_, m| m.id = "20261120T120000Z-000001-aaaa".to_owned()),
         ("not of set", |_, m| m.stack = "other".to_owned()),
         ("changed", |s, _| std::fs::write(s.path("db.db.zst"), "x").unwrap()),

@@ -84,14 +84,17 @@ impl Mirror {
             let path = entry.unwrap().path();
             if path.extension().is_some_and(|e| e == "deb") {
                 let show = Exec::site("dpkg-deb").args(["--field", path.to_str().unwrap()]);
-                list.push_str(self.children.ask(&show, Environment::Ours).unwrap().trim_end());
+                list.push_str(self.children.ask(&show, Environment::Inherited).unwrap().trim_end());
                 let (size, name) = (fs::metadata(&path).unwrap().len(), path.file_name().unwrap().to_str().unwrap());
-                list.push_str(&format!("\nFilename: ./{name}\nSize: {size}\nSHA256: {}\n\n", sha256_of(&path).unwrap()));
+                list.push_str(&format!(
+                    "\nFilename: ./{name}\nSize: {size}\nSHA256: {}\n\n",
+                    sha256_of(&path).unwrap()
+                ));
             }
         }
         fs::write(self.pool.join("Packages"), list).unwrap();
         let update = self.root.command("status").args(["-o", "APT::Update::Error-Mode=any", "update"]);
-        self.children.ask(&update, Environment::Ours).unwrap();
+        self.children.ask(&update, Environment::Inherited).unwrap();
     }
 
     fn fetch(&self) -> Result<Packages> {

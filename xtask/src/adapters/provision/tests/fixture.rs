@@ -1,7 +1,8 @@
 //! Small Debian packages made on the spot, for the tests of this folder.
 //! It must not know what the tests prove.
 
-use super::child::{Children, Environment};
+use super::child::Children;
+use crate::adapters::processes::Environment;
 use crate::domain::event::Event;
 use crate::domain::exec::Exec;
 use crate::ports::Events;
@@ -18,12 +19,18 @@ impl Events for Silent {
 /// dpkg's architecture when all these programs are here; else says which test is skipped and why.
 pub(super) fn architecture(children: &Children, programs: &[&str], test: &str) -> Option<String> {
     for program in programs {
-        if children.ask(&Exec::site(*program).arg("--version"), Environment::Ours).is_err() {
+        if children.ask(&Exec::site(*program).arg("--version"), Environment::Inherited).is_err() {
             eprintln!("SKIPPED {test}: there is no {program} on this system");
             return None;
         }
     }
-    Some(children.ask(&Exec::site("dpkg").arg("--print-architecture"), Environment::Ours).unwrap().trim().to_owned())
+    Some(
+        children
+            .ask(&Exec::site("dpkg").arg("--print-architecture"), Environment::Inherited)
+            .unwrap()
+            .trim()
+            .to_owned(),
+    )
 }
 
 /// Builds `<pool>/<name>_1.0_<architecture>.deb` with these files.
@@ -52,7 +59,8 @@ pub(super) fn deb(
     fs::write(folder.join("control"), control).unwrap();
     let path = pool.join(format!("{name}_1.0_{architecture}.deb"));
     let build = Exec::site("dpkg-deb").args(["--root-owner-group", "--build"]);
-    let build = build.args([tree.path().to_str().unwrap(), path.to_str().unwrap()]).env("SOURCE_DATE_EPOCH", "1700000000");
-    children.ask(&build, Environment::Ours).unwrap();
+    let build =
+        build.args([tree.path().to_str().unwrap(), path.to_str().unwrap()]).env("SOURCE_DATE_EPOCH", "1700000000");
+    children.ask(&build, Environment::Inherited).unwrap();
     path
 }
