@@ -18,7 +18,7 @@ mod variables;
 mod version;
 mod yaml;
 
-pub use version::{Version, compose_version};
+pub use version::compose_version;
 
 pub use crate::domain::project::{Project, Source};
 
