@@ -23,7 +23,7 @@ fn load_in(dir: &Path) -> Result<Project> {
     load(&LoadOptions {
         config: None,
         folder: dir.to_owned(),
-        environment: &|name| (name == "HOME").then(|| "/home/me".into()),
+        environment: &|name| (name == "HOME").then(|| "/nowhere".into()),
     })
 }
 
