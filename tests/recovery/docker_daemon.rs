@@ -69,6 +69,8 @@ fn an_engine_that_stalls_is_given_up() {
 fn an_engine_that_stalls_inside_an_answer_is_given_up() {
     let held = std::sync::Mutex::new(Vec::new());
     let (_folder, socket) = fake(move |mut stream| {
+        stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+        stream.read(&mut [0; 4096]).ok();
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nOK").ok();
         held.lock().unwrap().push(stream);
     });

@@ -14,11 +14,10 @@ fn refusal(error: &anyhow::Error) -> &Refusal {
     error.downcast_ref().unwrap_or_else(|| panic!("not a refusal: {error:#}"))
 }
 
-fn processes(site: &dyn Site, pattern: &str) -> String {
-    said(
-        site,
-        &["sh", "-c", &format!("grep -lF -- '{pattern}' /proc/[0-9]*/cmdline 2>/dev/null | grep -v \"^/proc/$$/\"; :")],
-    )
+/// Processes in the container with this number among their words; the asking ones do not match their own pattern.
+fn processes(site: &dyn Site, number: &str) -> String {
+    let pattern = format!("[{}]{}", &number[..1], &number[1..]);
+    said(site, &["sh", "-c", &format!("grep -l '{pattern}' /proc/[0-9]*/cmdline 2>/dev/null; :")])
 }
 
 #[test]
@@ -140,8 +139,10 @@ fn docker_a_command_past_its_limit_is_killed_with_all_it_started() {
 fn docker_dropping_the_control_kills_the_command() {
     let Some(rig) = Rig::new("docker_dropping_the_control_kills_the_command") else { return };
     let site = rig.open();
-    for exec in [sh("sleep 9872 & sleep 9872"), sh("sleep 9872").user("postgres")] {
-        let running = site.start(&exec).unwrap();
+    for exec in [sh("sleep 9872 & echo; sleep 9872"), sh("echo; sleep 9872").user("postgres")] {
+        let mut running = site.start(&exec).unwrap();
+        running.stdout.read_exact(&mut [0]).unwrap();
+        assert_ne!(processes(site.as_site(), "9872"), "");
         drop(running);
         assert_eq!(processes(site.as_site(), "9872"), "");
     }
