@@ -149,6 +149,21 @@ fn docker_dropping_the_control_kills_the_command() {
 }
 
 #[test]
+fn docker_a_command_that_leaves_something_behind_is_bounded_and_no_silent_success() {
+    let Some(rig) = Rig::new("docker_a_command_that_leaves_something_behind_is_bounded_and_no_silent_success") else {
+        return;
+    };
+    let site = rig.open();
+    let exec = sh("echo done; sleep 9873 & exit 0").timeout(Duration::from_secs(30));
+    let mut running = site.start(&exec).unwrap();
+    let mut text = String::new();
+    let read = running.stdout.read_to_string(&mut text);
+    let exit = running.control.wait();
+    assert_eq!(text, "done\n");
+    assert_eq!(read.is_ok(), exit.is_ok(), "{read:?} {exit:?}");
+}
+
+#[test]
 fn docker_killing_ends_a_reader_with_an_error_and_the_command_with_137() {
     let Some(rig) = Rig::new("docker_killing_ends_a_reader_with_an_error_and_the_command_with_137") else { return };
     let site = rig.open();

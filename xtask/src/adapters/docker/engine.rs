@@ -73,11 +73,15 @@ impl Engine {
 
     /// A client of an engine that has answered at least once.
     pub(super) fn client(&self) -> Result<Docker> {
-        if let Some((docker, _)) = self.answered.get() {
-            return Ok(docker.clone());
+        if self.known().is_none() {
+            self.ping()?;
         }
-        self.ping()?;
-        self.answered.get().map(|(docker, _)| docker.clone()).context("the engine's first answer was not kept")
+        self.known().context("the engine's first answer was not kept")
+    }
+
+    /// A client, when the engine has answered before.
+    pub(super) fn known(&self) -> Option<Docker> {
+        self.answered.get().map(|(docker, _)| docker.clone())
     }
 
     /// Asks for a sign of life, within 5 s.

@@ -26,6 +26,8 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 /// In every command's environment: the command and all that it starts can be found by it.
 pub(super) const TOKEN: &str = "XTASK_EXEC";
+/// Stands for limits beyond what a clock can hold.
+const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
 /// How often a silent stream is doubted.
 const DOUBT: Duration = Duration::from_secs(5);
 
@@ -36,7 +38,8 @@ type Stdin = Pin<Box<dyn AsyncWrite + Send>>;
 pub(super) fn start(engine: &Arc<Engine>, container: &str, name: &str, exec: &Exec) -> Result<Running> {
     let docker = engine.client()?;
     let token: String = std::iter::repeat_with(fastrand::alphanumeric).take(24).collect();
-    let deadline = Instant::now() + exec.timeout;
+    let begun = Instant::now();
+    let deadline = begun.checked_add(exec.timeout).unwrap_or(begun + FOREVER);
     let config = config(exec, &token)?;
     let what = format!("start {} in {name}", exec.program_name());
     let (id, frames, stdin) = engine.run(open(&docker, container, config, &what))?;
@@ -229,3 +232,6 @@ pub(super) async fn run_detached(docker: &Docker, container: &str, config: ExecC
     within(fault::LOOK, what, docker.start_exec(&id, Some(options))).await.context("start it detached")?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
