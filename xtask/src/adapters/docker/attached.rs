@@ -94,6 +94,7 @@ impl AttachedService {
         let mut parts = vec![Thing::Container(self.sidecar.clone())];
         parts.extend(self.volumes.iter().map(|v| Thing::Volume(v.name.clone())));
         let docker = self.engine.client()?;
+        self.engine.streams.release(Some(&self.sidecar));
         self.engine.run(removal::remove_all(&docker, &parts))
     }
 }
