@@ -7,7 +7,7 @@ mod postgres;
 mod sqlite;
 
 /// Every engine.
-pub static ENGINES: &[&dyn Engine] = &[&sqlite::Sqlite];
+pub static ENGINES: &[&dyn Engine] = &[&sqlite::Sqlite, &files::Files];
 
 /// The engine of this name.
 pub fn find(name: &str) -> Option<&'static dyn Engine> {

@@ -43,7 +43,8 @@ pub fn on_process_streams(tool: impl FnOnce(&mut Streams) -> Result<()>) -> Resu
     #[cfg(target_os = "linux")]
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
         .context("ask to die with the parent process")?;
-    let raw = |fd: std::os::fd::BorrowedFd| fd.try_clone_to_owned().map(File::from).context("open the standard streams");
+    let raw =
+        |fd: std::os::fd::BorrowedFd| fd.try_clone_to_owned().map(File::from).context("open the standard streams");
     let mut stdin = raw(std::io::stdin().as_fd())?;
     let mut stdout = BufWriter::with_capacity(128 * 1024, raw(std::io::stdout().as_fd())?);
     let mut stderr = raw(std::io::stderr().as_fd())?;
@@ -118,9 +119,11 @@ pub fn known_storage(error: anyhow::Error, path: &Path) -> anyhow::Error {
         Some(Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge) => {
             refuse(RefusalKind::Storage, format!("{at}: {error:#}"), "free some space there, then run it again")
         }
-        Some(Kind::PermissionDenied | Kind::ReadOnlyFilesystem) => {
-            refuse(RefusalKind::Storage, format!("{at}: {error:#}"), "give this user the right to it, or run as its owner")
-        }
+        Some(Kind::PermissionDenied | Kind::ReadOnlyFilesystem) => refuse(
+            RefusalKind::Storage,
+            format!("{at}: {error:#}"),
+            "give this user the right to it, or run as its owner",
+        ),
         _ => error,
     }
 }
@@ -144,7 +147,8 @@ pub fn beside(path: &Path, suffix: &str) -> PathBuf {
 
 /// Bytes that an unprivileged user may still write where `folder` is.
 pub fn free_bytes(folder: &Path) -> Result<u64> {
-    let stat = rustix::fs::statvfs(folder).with_context(|| format!("ask for the free space at {}", folder.display()))?;
+    let stat =
+        rustix::fs::statvfs(folder).with_context(|| format!("ask for the free space at {}", folder.display()))?;
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 

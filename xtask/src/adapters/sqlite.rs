@@ -116,12 +116,17 @@ fn known(error: anyhow::Error, path: &Path) -> anyhow::Error {
     if error.chain().any(|e| e.is::<Refusal>()) {
         return error;
     }
-    let code = error.chain().find_map(|e| e.downcast_ref::<rusqlite::Error>()).and_then(rusqlite::Error::sqlite_error_code);
+    let code =
+        error.chain().find_map(|e| e.downcast_ref::<rusqlite::Error>()).and_then(rusqlite::Error::sqlite_error_code);
     let said = format!("{}: {error:#}", path.display());
     match code {
         Some(DiskFull) => refuse(RefusalKind::Storage, said, "free some space there, then run it again"),
-        Some(DatabaseBusy | DatabaseLocked) => refuse(RefusalKind::Preflight, said, "stop what uses the database, then run it again"),
-        Some(NotADatabase) => refuse(RefusalKind::BadArtifact, said, "it may be encrypted or damaged: check the store's path"),
+        Some(DatabaseBusy | DatabaseLocked) => {
+            refuse(RefusalKind::Preflight, said, "stop what uses the database, then run it again")
+        }
+        Some(NotADatabase) => {
+            refuse(RefusalKind::BadArtifact, said, "it may be encrypted or damaged: check the store's path")
+        }
         _ => known_storage(error, path),
     }
 }

@@ -79,7 +79,8 @@ fn definitions(conn: &Connection, tables: &[Table], health: &Health, objects: &m
         .context("read the schema")?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next().context("read the schema")? {
-        let (kind, name, table, sql): (String, String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+        let (kind, name, table, sql): (String, String, String, String) =
+            (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
         let object = if kind == "table" { format!("definition main.{name}") } else { format!("{kind} main.{name}") };
         let table = (kind != "view").then(|| format!("main.{table}"));
         let entry = match health.damaged.get(&object) {
@@ -88,7 +89,8 @@ fn definitions(conn: &Connection, tables: &[Table], health: &Health, objects: &m
         };
         objects.insert(object, entry);
     }
-    let mut query = conn.prepare("SELECT name, type, \"notnull\", dflt_value, pk, hidden FROM pragma_table_xinfo(?1, 'main')")?;
+    let mut query =
+        conn.prepare("SELECT name, type, \"notnull\", dflt_value, pk, hidden FROM pragma_table_xinfo(?1, 'main')")?;
     for table in tables.iter().filter(|t| !t.is_virtual) {
         let mut rows = query.query([&table.name])?;
         while let Some(row) = rows.next()? {
@@ -133,7 +135,8 @@ pub fn sequences(conn: &Connection, schema: &str) -> Result<Vec<(String, i64)>> 
     if conn.query_row(&has, [], |r| r.get::<_, i64>(0))? == 0 {
         return Ok(Vec::new());
     }
-    let mut query = conn.prepare(&format!("SELECT name, max(CAST(seq AS INTEGER)) FROM {schema}.sqlite_sequence GROUP BY name"))?;
+    let mut query =
+        conn.prepare(&format!("SELECT name, max(CAST(seq AS INTEGER)) FROM {schema}.sqlite_sequence GROUP BY name"))?;
     let rows = query.query_map([], |r| Ok((r.get(0)?, r.get::<_, Option<i64>>(1)?.unwrap_or(0))))?;
     rows.collect::<rusqlite::Result<_>>().context("read sqlite_sequence")
 }

@@ -51,7 +51,10 @@ pub fn finish(db: &Path, backup: &Path, streams: &mut Streams) -> Result<()> {
 fn create(conn: &Connection, plan: &Plan, kind: &str, streams: &mut Streams) -> Result<()> {
     let newest = if plan.live { Source::Live } else { Source::Backup };
     for source in [Source::Backup, Source::Live].into_iter().filter(|s| plan.live || *s == Source::Backup) {
-        let sql = format!("SELECT name, tbl_name, sql FROM {}.sqlite_schema WHERE type = ?1 AND sql IS NOT NULL ORDER BY rowid", source.schema());
+        let sql = format!(
+            "SELECT name, tbl_name, sql FROM {}.sqlite_schema WHERE type = ?1 AND sql IS NOT NULL ORDER BY rowid",
+            source.schema()
+        );
         let mut query = conn.prepare(&sql)?;
         let rows = query.query_map([kind], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?;
         for (name, table, sql) in rows.collect::<rusqlite::Result<Vec<(String, String, String)>>>()? {
@@ -128,7 +131,12 @@ fn bring_back(conn: &Connection, violation: &Violation) -> Result<usize> {
 }
 
 /// Moves the rows that violate a key to a table of their own, with the reason.
-fn quarantine(conn: &Connection, violation: &Violation, shelves: &mut BTreeMap<String, String>, streams: &mut Streams) -> Result<usize> {
+fn quarantine(
+    conn: &Connection,
+    violation: &Violation,
+    shelves: &mut BTreeMap<String, String>,
+    streams: &mut Streams,
+) -> Result<usize> {
     let key = &violation.key;
     let child = quote(&key.child);
     let orphaned = key.orphaned(&format!("main.{}", quote(&key.parent)));
@@ -137,14 +145,18 @@ fn quarantine(conn: &Connection, violation: &Violation, shelves: &mut BTreeMap<S
         let base = format!("xtask_quarantine_{}", key.child);
         let mut free = (1..).map(|n| if n == 1 { base.clone() } else { format!("{base}_{n}") });
         let name = free.find(|n| !names.iter().any(|t| t.name.eq_ignore_ascii_case(n))).unwrap_or(base.clone());
-        let sql = format!("CREATE TABLE main.{} AS SELECT c.*, '' AS xtask_reason FROM main.{child} AS c WHERE 0", quote(&name));
+        let sql = format!(
+            "CREATE TABLE main.{} AS SELECT c.*, '' AS xtask_reason FROM main.{child} AS c WHERE 0",
+            quote(&name)
+        );
         conn.execute_batch(&sql).context("create a quarantine table")?;
         shelves.insert(key.child.clone(), name);
     }
     let shelf = quote(&shelves[&key.child]);
     let insert = format!("INSERT INTO main.{shelf} SELECT c.*, ?1 FROM main.{child} AS c WHERE {orphaned}");
     let kept = conn.execute(&insert, [key.name()]).context("quarantine rows")?;
-    let taken = conn.execute(&format!("DELETE FROM main.{child} AS c WHERE {orphaned}"), []).context("quarantine rows")?;
+    let taken =
+        conn.execute(&format!("DELETE FROM main.{child} AS c WHERE {orphaned}"), []).context("quarantine rows")?;
     if kept != taken {
         bail!("{kept} rows of {} were quarantined, but {taken} taken out", key.child);
     }
@@ -163,7 +175,11 @@ fn swap(db: &Path, new: &Path, noted: &str, streams: &mut Streams) -> Result<()>
     let live = noted.starts_with("true ");
     if noted != format!("{live} {:?}", Stamp::of(db)) {
         let message = format!("{} was written while it was being repaired", db.display());
-        return Err(refuse(RefusalKind::Preflight, message, "stop what uses the database, then diagnose and repair again"));
+        return Err(refuse(
+            RefusalKind::Preflight,
+            message,
+            "stop what uses the database, then diagnose and repair again",
+        ));
     }
     if let Ok(meta) = std::fs::metadata(db) {
         std::fs::set_permissions(new, meta.permissions()).context("set the rights of the repaired database")?;

@@ -103,7 +103,9 @@ fn refusal(path: &Path, found: &Found) -> anyhow::Error {
     let check = "check the store's path";
     match found {
         Found::Missing => refuse(RefusalKind::MissingStore, format!("there is no database file {at}"), check),
-        Found::Zero => refuse(RefusalKind::BadArtifact, format!("{at} is a file of 0 bytes"), "restore it from a backup"),
+        Found::Zero => {
+            refuse(RefusalKind::BadArtifact, format!("{at} is a file of 0 bytes"), "restore it from a backup")
+        }
         Found::Foreign(what) => {
             refuse(RefusalKind::BadArtifact, format!("{at} is not a readable SQLite database: {what}"), check)
         }
@@ -116,12 +118,13 @@ pub fn whole(path: &Path) -> Result<Header> {
     let header = database(path)?;
     let promised = header.pages.map_or(header.length / header.page_size, |p| p) * header.page_size;
     if promised != header.length {
-        let message = format!(
-            "{} is cut or grown: {} bytes where its header promises {promised}",
-            path.display(),
-            header.length
-        );
-        return Err(refuse(RefusalKind::BadArtifact, message, "use another backup: `cargo xtask verify` lists sound ones"));
+        let message =
+            format!("{} is cut or grown: {} bytes where its header promises {promised}", path.display(), header.length);
+        return Err(refuse(
+            RefusalKind::BadArtifact,
+            message,
+            "use another backup: `cargo xtask verify` lists sound ones",
+        ));
     }
     Ok(header)
 }

@@ -80,7 +80,11 @@ pub fn adopt(db: &Path, mode: Option<u32>, owner: Option<(u32, u32)>, streams: &
     let conn = open::immutable(&pending)?;
     if let Some(complaint) = integrity::complaints(&conn, None)?.first() {
         let message = format!("the backup is damaged: {complaint}");
-        return Err(refuse(RefusalKind::BadArtifact, message, "restore an older set: `cargo xtask verify <stack> all` lists them"));
+        return Err(refuse(
+            RefusalKind::BadArtifact,
+            message,
+            "restore an older set: `cargo xtask verify <stack> all` lists them",
+        ));
     }
     drop(conn);
     refuse_occupied(db)?;

@@ -32,7 +32,8 @@ pub fn create(conn: &Connection) -> Result<()> {
 pub fn session(db: &Path, streams: &mut Streams) -> Result<()> {
     let conn = open::writer(db)?;
     conn.pragma_update(None, "synchronous", "FULL")?;
-    let mut insert = [MarkTable::Kept, MarkTable::Struck].map(|of| format!("INSERT INTO {} (seq) VALUES (?1)", table(of)));
+    let mut insert =
+        [MarkTable::Kept, MarkTable::Struck].map(|of| format!("INSERT INTO {} (seq) VALUES (?1)", table(of)));
     insert.sort();
     for line in BufReader::new(&mut *streams.stdin).lines() {
         let line = line.context("read a mark")?;

@@ -120,7 +120,8 @@ fn hardened(conn: Connection) -> Result<Connection> {
 
 /// Says what "unable to open database file" means for a WAL database.
 fn unreachable_wal(error: anyhow::Error, path: &Path) -> anyhow::Error {
-    let code = error.chain().find_map(|e| e.downcast_ref::<rusqlite::Error>()).and_then(rusqlite::Error::sqlite_error_code);
+    let code =
+        error.chain().find_map(|e| e.downcast_ref::<rusqlite::Error>()).and_then(rusqlite::Error::sqlite_error_code);
     match code {
         Some(rusqlite::ErrorCode::CannotOpen | rusqlite::ErrorCode::ReadOnly) => refuse(
             RefusalKind::AccessDenied,

@@ -25,7 +25,11 @@ pub fn probe(db: &Path, streams: &mut Streams) -> Result<()> {
     }
     if answered == 0 {
         let message = format!("{} answers, but holds no row", db.display());
-        return Err(refuse(RefusalKind::EmptyStore, message, "an empty database answers every health check: restore it"));
+        return Err(refuse(
+            RefusalKind::EmptyStore,
+            message,
+            "an empty database answers every health check: restore it",
+        ));
     }
     streams.line(format_args!("answered by {answered} of {} tables", tables.len()))
 }

@@ -52,7 +52,8 @@ impl Plan {
     /// Decides from the diagnosis. Tables that are newer than the backup stay; a table that the backup lacks cannot be restored.
     pub fn of(conn: &Connection, diagnosis: &Diagnosis, live: bool) -> Result<Self> {
         let held = schema::tables(conn, "backup")?;
-        let mut lost: BTreeSet<String> = diagnosis.lost().filter_map(|o| o.strip_prefix("table main.")).map(str::to_owned).collect();
+        let mut lost: BTreeSet<String> =
+            diagnosis.lost().filter_map(|o| o.strip_prefix("table main.")).map(str::to_owned).collect();
         if let Some(unknown) = lost.iter().find(|name| !held.iter().any(|t| t.name == **name)) {
             let message = format!("the backup holds no table {unknown}");
             return Err(refuse(RefusalKind::BadArtifact, message, "restore a set that holds it"));
@@ -118,7 +119,9 @@ pub fn rebuild(db: &Path, backup: &Path, streams: &mut Streams) -> Result<()> {
     std::fs::write(stamp(db), format!("{live} {:?}", Stamp::of(db))).context("note the damaged file's stamp")?;
     let conn = connect(db, backup, &pending, live)?;
     let plan = Plan::of(&conn, &diagnosis, live)?;
-    conn.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA ignore_check_constraints = ON; BEGIN;")?;
+    conn.execute_batch(
+        "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA ignore_check_constraints = ON; BEGIN;",
+    )?;
     for (table, source) in &plan.tables {
         create_table(&conn, table)?;
         if !table.is_virtual {
@@ -189,7 +192,8 @@ fn create_table(conn: &Connection, table: &Table) -> Result<()> {
 fn copy_rows(conn: &Connection, table: &Table, source: Source) -> Result<usize> {
     let (from, name) = (source.schema(), quote(&table.name));
     let columns = schema::insertable(conn, from, table)?;
-    Ok(conn.execute(&format!("INSERT INTO main.{name} ({columns}) SELECT {columns} FROM {from}.{name} NOT INDEXED"), [])?)
+    Ok(conn
+        .execute(&format!("INSERT INTO main.{name} ({columns}) SELECT {columns} FROM {from}.{name} NOT INDEXED"), [])?)
 }
 
 /// AUTOINCREMENT promises never to use a number twice, so its counters come from where the rows came from.
@@ -201,7 +205,10 @@ fn counters(conn: &Connection, plan: &Plan) -> Result<()> {
     for source in [Source::Live, Source::Backup].into_iter().filter(|s| plan.live || *s == Source::Backup) {
         for (table, seq) in census::sequences(conn, source.schema())? {
             if plan.source(&table) == Some(source) {
-                conn.execute("INSERT INTO main.sqlite_sequence (name, seq) VALUES (?1, ?2)", rusqlite::params![table, seq])?;
+                conn.execute(
+                    "INSERT INTO main.sqlite_sequence (name, seq) VALUES (?1, ?2)",
+                    rusqlite::params![table, seq],
+                )?;
             }
         }
     }
@@ -209,5 +216,7 @@ fn counters(conn: &Connection, plan: &Plan) -> Result<()> {
 }
 
 fn has_sequences(conn: &Connection) -> Result<bool> {
-    Ok(conn.query_row("SELECT count(*) FROM main.sqlite_schema WHERE name = 'sqlite_sequence'", [], |r| r.get::<_, i64>(0))? > 0)
+    Ok(conn.query_row("SELECT count(*) FROM main.sqlite_schema WHERE name = 'sqlite_sequence'", [], |r| {
+        r.get::<_, i64>(0)
+    })? > 0)
 }

@@ -67,7 +67,8 @@ pub fn tables(conn: &Connection, schema: &str) -> Result<Vec<Table>> {
 
 /// The columns of a table whose values are stored or computed, with SQLite's `hidden` number (0 = ordinary, 2 and 3 = generated).
 pub fn columns(conn: &Connection, schema: &str, table: &str) -> Result<Vec<(String, i64)>> {
-    let mut query = conn.prepare("SELECT name, hidden FROM pragma_table_xinfo(?1, ?2) WHERE hidden <> 1 ORDER BY cid")?;
+    let mut query =
+        conn.prepare("SELECT name, hidden FROM pragma_table_xinfo(?1, ?2) WHERE hidden <> 1 ORDER BY cid")?;
     let rows = query.query_map([table, schema], |r| Ok((r.get(0)?, r.get(1)?)))?;
     rows.collect::<rusqlite::Result<_>>().with_context(|| format!("list the columns of {table}"))
 }

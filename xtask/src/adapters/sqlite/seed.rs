@@ -1,7 +1,7 @@
 //! A shop as a rehearsal's data: the same rows for the same size on every machine. No clock and no foreign generator.
 
-use super::open;
 use super::marks;
+use super::open;
 use crate::adapters::data_tool::{parent, refuse};
 use crate::adapters::dice::Dice;
 use crate::domain::refusal::RefusalKind;
@@ -40,7 +40,9 @@ pub fn fill(db: &Path, bytes: i64) -> Result<()> {
     }
     std::fs::create_dir_all(parent(db)).with_context(|| format!("make the folder {}", parent(db).display()))?;
     let conn = open::creator(db)?;
-    conn.execute_batch("PRAGMA page_size = 4096; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA foreign_keys = OFF;")?;
+    conn.execute_batch(
+        "PRAGMA page_size = 4096; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA foreign_keys = OFF;",
+    )?;
     conn.pragma_update(None, "cache_size", -16384)?;
     conn.execute_batch("BEGIN").context("begin")?;
     conn.execute_batch(SCHEMA).context("create the schema")?;

@@ -79,7 +79,8 @@ fn deserted(source: &Path, copy: &Path, sidecars: &[&str]) -> Result<()> {
     let conn = open::writer(copy)?;
     let read = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |r| r.get::<_, i64>(0));
     read.context("recover what a dead writer left")?;
-    let busy: i64 = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |r| r.get(0)).context("recover the copy's WAL")?;
+    let busy: i64 =
+        conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |r| r.get(0)).context("recover the copy's WAL")?;
     if busy != 0 {
         bail!("the copy's WAL could not be folded in");
     }

@@ -28,7 +28,8 @@ pub fn delete(db: &Path) -> Result<()> {
 pub fn corrupt(db: &Path) -> Result<()> {
     let conn = open::writer(db)?;
     conn.pragma_update(None, "foreign_keys", false)?;
-    conn.execute_batch("BEGIN IMMEDIATE; DROP TABLE order_lines; DROP TABLE xtask_mark_struck;").context("drop tables")?;
+    conn.execute_batch("BEGIN IMMEDIATE; DROP TABLE order_lines; DROP TABLE xtask_mark_struck;")
+        .context("drop tables")?;
     // Five customers that a backup knows, and the newest one, that it may not know.
     let gone = conn.execute(
         "DELETE FROM customers WHERE id IN (SELECT DISTINCT customer_id FROM orders ORDER BY customer_id LIMIT 5) \
@@ -53,7 +54,9 @@ fn middle_leaf(conn: &Connection, table: &str) -> Result<(u64, usize)> {
     let count: i64 = conn.query_row(&format!("SELECT count(*) FROM ({leaves})"), [table], |r| r.get(0))?;
     let sql = format!("{leaves} LIMIT 1 OFFSET {}", count / 2);
     let found: Option<(i64, i64)> = conn.query_row(&sql, [table], |r| Ok((r.get(0)?, r.get(1)?))).optional()?;
-    let Some((page, size)) = found.filter(|_| count > 2) else { bail!("{table} has too few pages to damage one in its middle") };
+    let Some((page, size)) = found.filter(|_| count > 2) else {
+        bail!("{table} has too few pages to damage one in its middle")
+    };
     Ok((u64::try_from(page)?, usize::try_from(size)?))
 }
 

@@ -25,7 +25,12 @@ pub fn stage(archive: &Path, streams: &mut Streams) -> Result<()> {
         std::fs::create_dir_all(folder).context("make the scratch folder")?;
     }
     super::dump::release(archive)?;
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(archive).context("create the staged archive")?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(archive)
+        .context("create the staged archive")?;
     std::io::copy(&mut *streams.stdin, &mut file).context("stage the archive")?;
     file.sync_all().context("stage the archive")?;
     each(archive, &mut |entry, _| streams.line(name(entry)))

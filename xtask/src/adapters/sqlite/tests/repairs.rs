@@ -38,8 +38,10 @@ fn repair(d: &Damaged) -> String {
     let staged = d.copy.with_file_name("staged.db");
     let listed = fed("stage", &staged, &[], &bytes).unwrap();
     assert!(listed.text().lines().any(|l| l == "table main.order_lines"), "{}", listed.text());
-    let first = fed("repair", &d.db, &[staged.to_str().unwrap()], d.input.as_bytes()).unwrap_or_else(|e| panic!("{e:#}"));
-    let second = fed("finish", &d.db, &[staged.to_str().unwrap()], d.input.as_bytes()).unwrap_or_else(|e| panic!("{e:#}"));
+    let first =
+        fed("repair", &d.db, &[staged.to_str().unwrap()], d.input.as_bytes()).unwrap_or_else(|e| panic!("{e:#}"));
+    let second =
+        fed("finish", &d.db, &[staged.to_str().unwrap()], d.input.as_bytes()).unwrap_or_else(|e| panic!("{e:#}"));
     format!("{}{}", first.text(), second.text())
 }
 
@@ -47,7 +49,10 @@ fn repair(d: &Damaged) -> String {
 fn the_diagnosis_names_every_damage_and_no_other() {
     let d = struck("");
     let said: Vec<String> = d.diagnosis.damages.iter().map(|x| x.object().to_owned()).collect();
-    assert_eq!(said, ["table main.order_lines", "table main.xtask_mark_struck", "table main.events", "table main.orders"]);
+    assert_eq!(
+        said,
+        ["table main.order_lines", "table main.xtask_mark_struck", "table main.events", "table main.orders"]
+    );
     assert_eq!(d.diagnosis.lost().count(), 3);
     let last = d.diagnosis.damages.last().unwrap().to_string();
     assert!(last.contains("orders.customer_id -> customers"), "{last}");
@@ -58,14 +63,24 @@ fn a_repair_keeps_newer_rows_and_ends_with_valid_keys() {
     let d = struck("CREATE TABLE newer (a); INSERT INTO newer VALUES (1), (NULL); CREATE INDEX newer_a ON newer (a);");
     let said = repair(&d);
     let after = ran("census", &d.db, &[]).census();
-    let same = |census: &Census, object: &str| assert_eq!(after.objects[object], census.objects[object], "{object}\n{said}");
+    let same =
+        |census: &Census, object: &str| assert_eq!(after.objects[object], census.objects[object], "{object}\n{said}");
     // Lost ones are the backup's, row for row; healthy ones are as they were before the strike.
     same(&d.backup, "table main.events");
     same(&d.backup, "table main.xtask_mark_struck");
-    for object in ["table main.products", "table main.attachments", "table main.xtask_mark_kept", "table main.newer", "index main.newer_a"] {
+    for object in [
+        "table main.products",
+        "table main.attachments",
+        "table main.xtask_mark_kept",
+        "table main.newer",
+        "index main.newer_a",
+    ] {
         same(&d.before, object);
     }
-    assert_ne!(d.before.objects["table main.products"], d.backup.objects["table main.products"], "the churn must have changed them");
+    assert_ne!(
+        d.before.objects["table main.products"], d.backup.objects["table main.products"],
+        "the churn must have changed them"
+    );
     for object in d.backup.objects.keys().filter(|o| !o.starts_with("table ")) {
         assert!(after.objects.contains_key(object), "{object} is missing\n{said}");
     }
@@ -91,10 +106,12 @@ fn a_repair_keeps_newer_rows_and_ends_with_valid_keys() {
 fn a_full_text_index_is_restored_as_one() {
     let (folder, db) = shop();
     let conn = Connection::open(&db).unwrap();
-    conn.execute_batch("CREATE VIRTUAL TABLE words USING fts5(a); INSERT INTO words VALUES('alpha'), ('beta');").unwrap();
+    conn.execute_batch("CREATE VIRTUAL TABLE words USING fts5(a); INSERT INTO words VALUES('alpha'), ('beta');")
+        .unwrap();
     let copy = folder.path().join("scratch/backup.db");
     ran("snapshot", &db, &[copy.to_str().unwrap()]);
-    conn.execute_batch("INSERT INTO words VALUES('gamma'); CREATE TABLE extra(a); INSERT INTO extra VALUES(1);").unwrap();
+    conn.execute_batch("INSERT INTO words VALUES('gamma'); CREATE TABLE extra(a); INSERT INTO extra VALUES(1);")
+        .unwrap();
     conn.close().unwrap();
     let input = r#"{"damages":[{"damage":"missing","object":"table main.words_data"}]}"#;
     for verb in ["repair", "finish"] {
@@ -130,7 +147,10 @@ fn a_damaged_index_is_blamed_alone_and_rebuilt() {
     let copy = folder.path().join("scratch/backup.db");
     ran("snapshot", &db, &[copy.to_str().unwrap()]);
     let backup = ran("census-copy", &copy, &[]).census();
-    let page = number(&db, "SELECT pageno FROM dbstat WHERE name = 'events_by_time' AND pagetype = 'leaf' ORDER BY path LIMIT 1 OFFSET 1");
+    let page = number(
+        &db,
+        "SELECT pageno FROM dbstat WHERE name = 'events_by_time' AND pagetype = 'leaf' ORDER BY path LIMIT 1 OFFSET 1",
+    );
     let mut bytes = std::fs::read(&db).unwrap();
     let at = (usize::try_from(page).unwrap() - 1) * 4096;
     bytes[at..at + 4096].fill(0xa5);

@@ -42,7 +42,10 @@ fn flaw_09_a_stale_wal_is_put_aside_and_not_replayed() {
 fn flaw_05_and_06_text_is_not_loaded_as_a_database() {
     let folder = tempfile::tempdir().unwrap();
     let db = folder.path().join("app.db");
-    assert_eq!(kind(fed("load", &db, &[], b"CREATE TABLE t(a);\nINSERT INTO t VALUES(1);\n")), RefusalKind::BadArtifact);
+    assert_eq!(
+        kind(fed("load", &db, &[], b"CREATE TABLE t(a);\nINSERT INTO t VALUES(1);\n")),
+        RefusalKind::BadArtifact
+    );
     assert_eq!(kind(fed("load", &db, &[], b"")), RefusalKind::BadArtifact);
     assert_eq!(names(folder.path()), [""; 0], "a refused artifact must leave nothing");
 }
@@ -91,7 +94,11 @@ fn nothing_is_restored_over_a_database_or_any_other_file() {
     assert_eq!(kind(fed("adopt", &late, &[], b"")), RefusalKind::TargetNotEmpty);
     assert_eq!(std::fs::read(&late).unwrap(), b"precious");
     let vacant = ran("vacant", &folder.path().join("new.db"), &["--needs", "7"]);
-    assert!(vacant.text().starts_with("state=vacant\nfree=") && vacant.text().ends_with("needs=7\n"), "{}", vacant.text());
+    assert!(
+        vacant.text().starts_with("state=vacant\nfree=") && vacant.text().ends_with("needs=7\n"),
+        "{}",
+        vacant.text()
+    );
 }
 
 #[test]

@@ -35,7 +35,9 @@ fn reading_a_quiet_wal_database_creates_no_file_even_beside_it() {
     assert_eq!(before[18], 2, "the seed must be in WAL mode for this test to mean anything");
     let scratch = tempfile::tempdir().unwrap();
     let copy = scratch.path().join("copy.db");
-    for (verb, rest) in [("snapshot", vec![copy.to_str().unwrap()]), ("census", vec![]), ("inspect", vec![]), ("facts", vec![])] {
+    for (verb, rest) in
+        [("snapshot", vec![copy.to_str().unwrap()]), ("census", vec![]), ("inspect", vec![]), ("facts", vec![])]
+    {
         ran(verb, &db, &rest);
         assert_eq!(names(folder.path()), ["app.db"], "{verb}");
     }
@@ -49,7 +51,11 @@ fn flaw_08_a_plain_copy_loses_committed_rows_and_ours_does_not() {
     let folder = tempfile::tempdir().unwrap();
     let db = folder.path().join("live.db");
     let writer = Connection::open(&db).unwrap();
-    writer.execute_batch("PRAGMA journal_mode=WAL; CREATE TABLE t(a); INSERT INTO t VALUES(1); PRAGMA wal_checkpoint(TRUNCATE);").unwrap();
+    writer
+        .execute_batch(
+            "PRAGMA journal_mode=WAL; CREATE TABLE t(a); INSERT INTO t VALUES(1); PRAGMA wal_checkpoint(TRUNCATE);",
+        )
+        .unwrap();
     writer.execute_batch("PRAGMA wal_autocheckpoint=0;").unwrap();
     for n in 2..=6 {
         writer.execute("INSERT INTO t VALUES(?1)", [n]).unwrap();
@@ -139,14 +145,19 @@ fn what_is_no_database_is_refused_by_name() {
     let copy = folder.path().join("copy.db");
     let attempt = |name: &str, bytes: Option<&[u8]>| {
         let path = folder.path().join(name);
-        bytes.map(|b| std::fs::write(&path, b).unwrap());
+        if let Some(bytes) = bytes {
+            std::fs::write(&path, bytes).unwrap();
+        }
         let state = fed("inspect", &path, &[], b"").unwrap().text().to_owned();
         (state, kind(fed("snapshot", &path, &[copy.to_str().unwrap()], b"")))
     };
     assert_eq!(attempt("no.db", None), ("state=missing\n".into(), RefusalKind::MissingStore));
     assert_eq!(attempt("zero.db", Some(b"")), ("state=zero\n".into(), RefusalKind::BadArtifact));
     let (state, refused) = attempt("text.db", Some(b"CREATE TABLE t(a);"));
-    assert!(state.starts_with("state=foreign\n") && state.contains("SQL script") && refused == RefusalKind::BadArtifact, "{state}");
+    assert!(
+        state.starts_with("state=foreign\n") && state.contains("SQL script") && refused == RefusalKind::BadArtifact,
+        "{state}"
+    );
     let (state, refused) = attempt("cipher.db", Some(&[0xd7; 8192]));
     assert!(state.contains("encrypted") && refused == RefusalKind::BadArtifact, "{state}");
     assert!(!copy.exists());
@@ -187,11 +198,15 @@ fn the_census_tells_every_kind_of_change() {
         let conn = Connection::open(&path).unwrap();
         conn.execute_batch(&format!("PRAGMA foreign_keys=OFF; {sql}")).unwrap();
         conn.close().unwrap();
-        let said: Vec<String> = promised.differences(&ran("census", &path, &[]).census()).iter().map(ToString::to_string).collect();
+        let said: Vec<String> =
+            promised.differences(&ran("census", &path, &[]).census()).iter().map(ToString::to_string).collect();
         said.join("; ")
     };
     assert_eq!(changed("SELECT 1"), "");
-    assert!(changed("UPDATE customers SET note='' WHERE note IS NULL AND id=4").contains("table main.customers: content differs"));
+    assert!(
+        changed("UPDATE customers SET note='' WHERE note IS NULL AND id=4")
+            .contains("table main.customers: content differs")
+    );
     assert!(changed("DELETE FROM products WHERE id=200").contains("table main.products: 199 rows instead of 200"));
     assert!(changed("DROP INDEX lines_by_product").contains("index main.lines_by_product: missing"));
     assert!(changed("DROP TRIGGER order_total").contains("trigger main.order_total: missing"));
@@ -208,7 +223,9 @@ fn virtual_tables_are_counted_by_the_tables_behind_them() {
     let conn = Connection::open(&db).unwrap();
     conn.execute_batch("CREATE VIRTUAL TABLE words USING fts5(a); INSERT INTO words VALUES('x y'); CREATE TABLE w(k PRIMARY KEY, v) WITHOUT ROWID; INSERT INTO w VALUES(1,2);").unwrap();
     let census = ran("census", &db, &[]).census();
-    assert!(census.objects.contains_key("table main.words_content") && census.objects.contains_key("definition main.words"));
+    assert!(
+        census.objects.contains_key("table main.words_content") && census.objects.contains_key("definition main.words")
+    );
     assert!(!census.objects.contains_key("table main.words"));
     conn.execute_batch("INSERT INTO words VALUES('z')").unwrap();
     assert!(!census.differences(&ran("census", &db, &[]).census()).is_empty());
