@@ -143,7 +143,10 @@ mod tests {
     fn an_own_tools_end_is_understood() {
         let said = "skipped a socket\nerror: there is no database file app.db\nhint: check the path\n";
         let refusal = Refusal::of_own_tool(22, said).unwrap();
-        assert_eq!(refusal, Refusal::new(RefusalKind::MissingStore, "there is no database file app.db", "check the path"));
+        assert_eq!(
+            refusal,
+            Refusal::new(RefusalKind::MissingStore, "there is no database file app.db", "check the path")
+        );
         assert_eq!(Refusal::of_own_tool(1, said), None);
         assert_eq!(Refusal::of_own_tool(0, said), None);
     }

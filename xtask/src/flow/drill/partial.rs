@@ -1,8 +1,9 @@
 //! What a selective restore must leave behind: damaged objects as the backup held them, everything else as it was just before
-//! the strike, and every row that is missing accounted for by the quarantine.
+//! the strike, and every row that is missing accounted for: set aside in the quarantine, or a row that others referred to, that
+//! the strike took and that no backup holds.
 
 use crate::domain::census::{Census, Entry};
-use crate::domain::diagnosis::Diagnosis;
+use crate::domain::diagnosis::{Damage, Diagnosis};
 use crate::domain::outcome::Why;
 use crate::domain::report::ProofRecord;
 use std::collections::BTreeSet;
@@ -16,9 +17,16 @@ pub(super) fn mended(
     quarantined: u64,
 ) -> Result<ProofRecord, Why> {
     let lost: BTreeSet<&str> = diagnosis.lost().collect();
+    let parents: BTreeSet<&str> = diagnosis
+        .damages
+        .iter()
+        .filter_map(|d| if let Damage::Orphans { parent, .. } = d { Some(parent.as_str()) } else { None })
+        .collect();
     let mut wrong = Vec::new();
+    let mut gone = 0;
     let mut set_aside = 0;
-    let mut proof = ProofRecord { contents: 0, objects: 0, rows: 0, quarantined };
+    let mut short = Vec::new();
+    let mut proof = ProofRecord { contents: 0, objects: 0, rows: 0, quarantined, unrecoverable: 0 };
     for (object, before) in &truth.objects {
         let promised =
             if lost.contains(object.as_str()) { backup.objects.get(object).unwrap_or(before) } else { before };
@@ -29,7 +37,13 @@ pub(super) fn mended(
                 proof.rows += got;
                 if now != promised {
                     match rows.checked_sub(*got).filter(|missing| *missing > 0) {
-                        Some(missing) => set_aside += missing,
+                        Some(missing) if parents.contains(object.as_str()) && !lost.contains(object.as_str()) => {
+                            gone += missing;
+                        }
+                        Some(missing) => {
+                            set_aside += missing;
+                            short.push(format!("{missing} of {object}"));
+                        }
                         None => wrong.push(format!("{object}: content differs ({got} rows, {rows} promised)")),
                     }
                 }
@@ -44,8 +58,14 @@ pub(super) fn mended(
         wrong.push(format!("{object}: was not there before"));
     }
     if set_aside != quarantined {
-        wrong.push(format!("{set_aside} rows are missing, but {quarantined} were set aside"));
+        let short = if short.is_empty() { "none".to_owned() } else { short.join(", ") };
+        wrong.push(format!("{set_aside} rows are missing ({short}), but {quarantined} were set aside"));
     }
+    // Whoever is gone for good was referred to, or it would not have been noticed: its orphans are among those set aside.
+    if gone > quarantined {
+        wrong.push(format!("{gone} rows that others refer to are gone, but only {quarantined} were set aside"));
+    }
+    proof.unrecoverable = gone;
     match wrong.len() {
         0 if proof.contents == 0 => Err(Why::new("there is nothing to prove")),
         0 => Ok(proof),
@@ -89,6 +109,24 @@ mod tests {
         assert!(mended(&backup, &backup, &dropped("table a"), &found, 2).is_ok());
         assert!(mended(&backup, &backup, &dropped("table a"), &found, 1).is_err());
         assert!(mended(&backup, &backup, &dropped("table a"), &found, 0).is_err());
+    }
+
+    #[test]
+    fn a_row_that_others_referred_to_may_be_gone_for_good_if_no_backup_holds_it() {
+        let backup = census(&[("table a", 5, "a5"), ("table p", 5, "p5")]);
+        let truth = census(&[("table a", 6, "a6"), ("table p", 6, "p6")]);
+        let found = census(&[("table a", 5, "a5+"), ("table p", 5, "p5+")]);
+        let orphans = |parent: &str| Diagnosis {
+            damages: vec![Damage::Orphans {
+                object: "table a".to_owned(),
+                constraint: "fk".to_owned(),
+                parent: parent.to_owned(),
+                rows: 1,
+            }],
+        };
+        assert_eq!(mended(&backup, &truth, &orphans("table p"), &found, 1).unwrap().unrecoverable, 1);
+        assert!(mended(&backup, &truth, &orphans("table q"), &found, 1).is_err());
+        assert!(mended(&backup, &truth, &orphans("table p"), &found, 0).is_err());
     }
 
     #[test]
