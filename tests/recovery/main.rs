@@ -16,6 +16,7 @@ mod docker_sites;
 #[cfg(feature = "docker")]
 mod docker_streams;
 mod env_files;
+mod faults;
 mod postgres_engine;
 mod reports;
 mod tidy;

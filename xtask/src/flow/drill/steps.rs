@@ -1,6 +1,7 @@
 //! What each step of a scenario does.
 
 use super::*;
+use crate::flow::visit;
 
 impl Driller<'_> {
     pub(super) fn step(&mut self, step: Step) -> Result<()> {
@@ -91,9 +92,7 @@ impl Driller<'_> {
             Input::Live(attachment) => {
                 let site = self.world.sites.attach(attachment)?;
                 self.sites.push(site.identity());
-                let mut target = order.engine.attached_target(order.store);
-                target.scratch = site.scratch();
-                live = target;
+                live = visit::target(order.engine, order.store, site.as_ref());
                 self.attached = Some(site);
                 (self.attached.as_deref().ok_or_else(|| anyhow!("detached"))?, &live)
             }
