@@ -182,7 +182,7 @@ mod docker_of_postgres {
     fn psql(site: &dyn Site, sql: &str) {
         crate::docker_rig::said(
             site,
-            &["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-U", "app", "-d", "app", "-c", sql],
+            &["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-U", "xtask_owner", "-d", "app", "-c", sql],
         );
     }
 
@@ -218,7 +218,7 @@ mod docker_of_postgres {
         let sql = "SELECT to_regclass('shop.customers') IS NOT NULL";
         let (text, _) = crate::docker_rig::run(
             site,
-            Exec::site("psql").args(["-X", "-A", "-t", "-U", "app", "-d", "app", "-c", sql]),
+            Exec::site("psql").args(["-X", "-A", "-t", "-U", "xtask_owner", "-d", "app", "-c", sql]),
         );
         text.trim() == "t"
     }

@@ -229,7 +229,14 @@ impl Driller<'_> {
                 let backup = &self.component()?.census;
                 let (again, _) = diagnose::diagnose(self.world, place.site, place.engine, place.target, backup)?;
                 ensure!(again.damages.is_empty(), "damage remains after the restore: {}", again.damages[0]);
-                partial::mended(backup, truth, &self.diagnosis, &found, self.quarantined)
+                partial::mended(
+                    &|object| place.engine.is_mark(object),
+                    backup,
+                    truth,
+                    &self.diagnosis,
+                    &found,
+                    self.quarantined,
+                )
             }
         };
         self.proof = Some(proof.map_err(|why| {
