@@ -1,5 +1,6 @@
 //! Every integration test, in one binary: one module a promise.
 
+mod command;
 mod contracts;
 #[cfg(feature = "docker")]
 mod docker_attached;
