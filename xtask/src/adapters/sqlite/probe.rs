@@ -73,11 +73,7 @@ pub fn facts(db: &Path, streams: &mut Streams) -> Result<()> {
 pub fn diagnose(db: &Path, streams: &mut Streams) -> Result<()> {
     let found = header::look(db)?;
     let Found::Database(Header { wal, .. }) = found else { return Ok(()) };
-    let taken = open::reader(db).and_then(|conn| {
-        let objects = super::census::take(&conn, super::census::Purpose::Diagnosis, wal)?;
-        let health = integrity::check(&conn)?;
-        Ok((objects, integrity::violations(&conn, &health)?))
-    });
+    let taken = open::reader(db).and_then(|conn| super::census::take(&conn, super::census::Purpose::Diagnosis, wal));
     let (objects, violations) = match taken {
         Ok(taken) => taken,
         // The schema itself is gone: no table can be named, so all of the backup's are missing.
