@@ -36,8 +36,22 @@ impl Dice {
     /// Writes text of at least `length` bytes that compresses about as well as a log does.
     pub fn prose(&mut self, length: usize, into: &mut String) {
         const WORDS: [&str; 16] = [
-            " order ", " paid ", " shipped ", " café ", " returned ", " 200 ", " GET /cart ", " refund ", " user=", " ip=10.0.", " stock ",
-            " late ", " Zürich ", " retry ", " ok\n", " price=",
+            " order ",
+            " paid ",
+            " shipped ",
+            " café ",
+            " returned ",
+            " 200 ",
+            " GET /cart ",
+            " refund ",
+            " user=",
+            " ip=10.0.",
+            " stock ",
+            " late ",
+            " Zürich ",
+            " retry ",
+            " ok\n",
+            " price=",
         ];
         into.clear();
         while into.len() < length {
