@@ -134,7 +134,7 @@ fn a_disk_that_fills_up_at_any_point_leaves_no_set_and_the_older_ones_intact() {
                 assert!(why.message.contains("bytes free") && why.message.contains("more bytes needed"), "{why}");
             }
         }
-        assert_eq!(names(disk.0.path()), [old.manifest.id.clone()], "{kib} KiB");
+        assert_eq!(names(disk.0.path()), std::slice::from_ref(&old.manifest.id), "{kib} KiB");
         old.verify().unwrap();
     }
     assert!(full > 10 && fitted > 3, "full {full} times, fitted {fitted} times");
