@@ -41,6 +41,10 @@ fn run(cli: &Cli) -> anyhow::Result<u8> {
     match &cli.task {
         Task::Tool(args) => tool(&args.words).map(|()| exit_code::PASSED),
         Task::Init(args) => tasks::init::run(args, &here.options(cli), &mut out),
+        Task::Ci(args) if cli.plan => {
+            say(&mut out, &tasks::ci::plan(args, &here.workspace))?;
+            Ok(exit_code::PASSED)
+        }
         Task::Ci(args) => tasks::ci::run(args, &here.workspace),
         Task::Sweep(_) => tasks::sweep::run(&here.world(cli)?, &mut out),
         Task::Backup(args) => {
