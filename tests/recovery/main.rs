@@ -15,7 +15,12 @@ mod docker_rig;
 mod docker_sites;
 #[cfg(feature = "docker")]
 mod docker_streams;
+mod drills;
 mod env_files;
+mod faults;
 mod postgres_engine;
 mod reports;
+mod sabotage;
+mod support;
 mod tidy;
+mod vault_under_fire;

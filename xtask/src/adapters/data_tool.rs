@@ -110,7 +110,7 @@ pub fn refuse(kind: RefusalKind, message: impl Into<String>, hint: impl Into<Str
 /// Turns "no space" and "no right" into the refusal that names them; every other error passes through.
 pub fn known_storage(error: anyhow::Error, path: &Path) -> anyhow::Error {
     use std::io::ErrorKind as Kind;
-    if error.chain().any(|e| e.is::<Refusal>()) {
+    if Refusal::within(&error).is_some() {
         return error;
     }
     let io = error.chain().find_map(|e| e.downcast_ref::<std::io::Error>()).map(std::io::Error::kind);

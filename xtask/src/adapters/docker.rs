@@ -18,7 +18,7 @@ mod pull;
 mod removal;
 
 pub use identity::{Life, Owner, RunIdentity};
-pub use images::{ImageRecipes, NoRecipes, Recipe};
+pub use images::{Build, ImageRecipes, NoRecipes, Recipe};
 
 use crate::domain::event::Event;
 use crate::domain::refusal::{Refusal, RefusalKind};

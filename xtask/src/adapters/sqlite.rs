@@ -113,7 +113,7 @@ fn print(objects: &census::Objects, streams: &mut Streams) -> Result<()> {
 /// Turns what SQLite and the system say into the refusals that users meet; other errors pass through.
 fn known(error: anyhow::Error, path: &Path) -> anyhow::Error {
     use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull, NotADatabase};
-    if error.chain().any(|e| e.is::<Refusal>()) {
+    if Refusal::within(&error).is_some() {
         return error;
     }
     let code =

@@ -128,8 +128,7 @@ impl Control for ExecControl {
 
     fn kill(&mut self) -> Result<()> {
         self.kill.notify_one();
-        self.engine.run(kill(&self.child))?;
-        Ok(())
+        self.engine.run(kill(&self.child))
     }
 }
 

@@ -26,6 +26,8 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 /// In every command's environment: the command and all that it starts can be found by it.
 pub(super) const TOKEN: &str = "XTASK_EXEC";
+/// Stands for limits beyond what a clock can hold.
+const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
 /// How often a silent stream is doubted.
 const DOUBT: Duration = Duration::from_secs(5);
 
@@ -36,7 +38,8 @@ type Stdin = Pin<Box<dyn AsyncWrite + Send>>;
 pub(super) fn start(engine: &Arc<Engine>, container: &str, name: &str, exec: &Exec) -> Result<Running> {
     let docker = engine.client()?;
     let token: String = std::iter::repeat_with(fastrand::alphanumeric).take(24).collect();
-    let deadline = Instant::now() + exec.timeout;
+    let begun = Instant::now();
+    let deadline = begun.checked_add(exec.timeout).unwrap_or(begun + FOREVER);
     let config = config(exec, &token)?;
     let what = format!("start {} in {name}", exec.program_name());
     let (id, frames, stdin) = engine.run(open(&docker, container, config, &what))?;
@@ -45,6 +48,7 @@ pub(super) fn start(engine: &Arc<Engine>, container: &str, name: &str, exec: &Ex
     let (sender, receiver) = mpsc::channel(CHUNKS);
     let heard = Arc::new(Mutex::new(Heard::default()));
     let kill = Arc::new(Notify::new());
+    engine.streams.watch(container, &kill);
     let child = Child {
         docker,
         container: container.to_owned(),
@@ -141,16 +145,17 @@ struct Pump {
 
 impl Pump {
     async fn run(mut self, feeder: Option<AbortHandle>, ended: watch::Sender<Option<End>>) {
-        let end = self.drain().await;
+        let mut end = self.drain().await;
         // A command that is gone reads nothing: without this a writer would wait for it for ever.
         if let Some(feeder) = feeder {
             feeder.abort();
         }
-        if let End::TimedOut(_) | End::Broken(_) = end
-            && let Err(error) = control::kill(&self.child).await
-        {
-            let note = format!("\nand it could not be killed: {error:#}\n");
-            self.heard.lock().unwrap_or_else(PoisonError::into_inner).error(note.as_bytes());
+        if let End::TimedOut(_) | End::Broken(_) = end {
+            // Drained meanwhile: the engine calls a command ended only when its output is.
+            let killed = tokio::select! { killed = control::kill(&self.child) => killed, never = discard(&mut self.frames) => never };
+            if let (Err(error), End::TimedOut(refusal)) = (killed, &mut end) {
+                refusal.message.push_str(&format!(", or should have been, but: {error:#}"));
+            }
         }
         ended.send_replace(Some(end)); // before the channel closes: the reader asks for it then
     }
@@ -160,10 +165,10 @@ impl Pump {
         tokio::pin!(deadline);
         let mut doubt = tokio::time::interval(DOUBT);
         doubt.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut quiet, mut over) = (0, 0);
+        let (mut quiet, mut over, mut killed) = (0, 0, false);
         loop {
             let frame = tokio::select! { biased;
-                () = self.kill.notified() => return End::Killed,
+                () = self.kill.notified() => { killed = true; continue }
                 () = &mut deadline => return self.timed_out(),
                 frame = self.frames.next() => frame,
                 _ = doubt.tick() => {
@@ -176,7 +181,10 @@ impl Pump {
             };
             (quiet, over) = (0, 0);
             let frame = match frame {
+                None if killed => return End::Killed,
                 None => return End::Eof,
+                // The client that goes away early spoils the exit status, so the output of a killed command is drained.
+                Some(Ok(_)) if killed => continue,
                 Some(Err(error)) => return End::Broken(format!("the output stream broke: {error}")),
                 Some(Ok(LogOutput::Console { .. })) => {
                     return End::Broken("the output stream was cut inside a frame".to_owned());
@@ -189,7 +197,7 @@ impl Pump {
             };
             self.heard.lock().unwrap_or_else(PoisonError::into_inner).output(frame.as_ref());
             tokio::select! { biased;
-                () = self.kill.notified() => return End::Killed,
+                () = self.kill.notified() => killed = true,
                 () = &mut deadline => return self.timed_out(),
                 // Nobody listens any more: the command may still end in its own way, so its output is drained.
                 _ = self.sender.send(frame) => {}
@@ -211,10 +219,19 @@ impl Pump {
     }
 }
 
-/// Runs a short command of our own to its end and returns its exit status; output is thrown away.
+/// Reads on, for nothing, until the stream ends; then waits for ever.
+async fn discard<T>(frames: &mut Frames) -> T {
+    while frames.next().await.is_some_and(|frame| frame.is_ok()) {}
+    std::future::pending().await
+}
+
+/// Starts a short command of our own and does not wait for it.
 pub(super) async fn run_detached(docker: &Docker, container: &str, config: ExecConfig, what: &str) -> Result<()> {
     let id = within(fault::LOOK, what, docker.create_exec(container, config)).await?.id;
     let options = StartExecOptions { detach: true, tty: false, output_capacity: None };
     within(fault::LOOK, what, docker.start_exec(&id, Some(options))).await.context("start it detached")?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

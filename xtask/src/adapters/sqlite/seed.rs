@@ -112,7 +112,8 @@ fn events(conn: &Connection, bytes: i64, dice: &mut Dice) -> Result<()> {
 pub fn churn(db: &Path) -> Result<()> {
     let mut conn = open::writer(db)?;
     conn.pragma_update(None, "foreign_keys", true)?;
-    let deal = conn.transaction().context("begin")?;
+    // Immediate: a reader that turns writer is refused at once while somebody else writes, however long it would wait.
+    let deal = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).context("begin")?;
     let newest: i64 = deal.query_row("SELECT max(id) FROM customers", [], |r| r.get(0))?;
     for id in newest + 1..=newest + 10 {
         let (name, email) = (format!("Customer {id}"), format!("c{id}@example.test"));

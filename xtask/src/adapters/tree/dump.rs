@@ -124,7 +124,7 @@ fn keep(
 
 /// Whether a file is as it was.
 fn same(a: &Stat, b: &Stat) -> bool {
-    let of = |s: &Stat| (s.st_size, modified(s), s.st_ctime as i64, s.st_ctime_nsec as i64);
+    let of = |s: &Stat| (s.st_size, modified(s), s.st_ctime, s.st_ctime_nsec);
     of(a) == of(b)
 }
 

@@ -109,9 +109,7 @@ mod tests {
 
     #[test]
     fn paths_that_lead_out_are_refused() {
-        for bad in
-            ["/etc/passwd", "../x", "a/../../x", "a/..", "a//b", "a/./b", "a\0b", "//", "./../x", "./"].iter().take(9)
-        {
+        for bad in ["/etc/passwd", "../x", "a/../../x", "a/..", "a//b", "a/./b", "a\0b", "//", "./../x"] {
             assert!(relative(bad.as_bytes()).is_err(), "{bad:?}");
         }
         assert!(relative(&[b'a'; 256]).is_err());

@@ -54,7 +54,7 @@ impl Node<'_> {
 
 /// A file's time of change in seconds and nanoseconds.
 pub fn modified(stat: &Stat) -> (i64, u32) {
-    (stat.st_mtime as i64, u32::try_from(stat.st_mtime_nsec).unwrap_or(0))
+    (stat.st_mtime, u32::try_from(stat.st_mtime_nsec).unwrap_or(0))
 }
 
 /// The state of an open file.

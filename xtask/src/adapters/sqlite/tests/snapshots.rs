@@ -145,7 +145,9 @@ fn what_is_no_database_is_refused_by_name() {
     let copy = folder.path().join("copy.db");
     let attempt = |name: &str, bytes: Option<&[u8]>| {
         let path = folder.path().join(name);
-        bytes.map(|b| std::fs::write(&path, b).unwrap());
+        if let Some(bytes) = bytes {
+            std::fs::write(&path, bytes).unwrap();
+        }
         let state = fed("inspect", &path, &[], b"").unwrap().text().to_owned();
         (state, kind(fed("snapshot", &path, &[copy.to_str().unwrap()], b"")))
     };
