@@ -1,6 +1,8 @@
 //! Env files mean here what they mean to Compose: the same values, or both refuse. Asked of the real `docker compose config`.
 //! Where the tool is stricter on purpose, the file and the reason stand in `STRICTER`, and the entry must stay true.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "tests: a panic is the red light")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
