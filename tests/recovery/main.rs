@@ -1,5 +1,7 @@
 //! Every integration test, in one binary: one module a promise.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests may fail as tests do")]
 
+mod contracts;
 #[cfg(feature = "docker")]
 mod docker_attached;
 #[cfg(feature = "docker")]

@@ -3,8 +3,8 @@
 
 pub mod artifact;
 pub mod census;
-pub mod compose_version;
 pub mod compose;
+pub mod compose_version;
 pub mod cron;
 pub mod diagnosis;
 pub mod display;
