@@ -17,5 +17,6 @@ mod docker_sites;
 #[cfg(feature = "docker")]
 mod docker_streams;
 mod env_files;
+mod postgres_engine;
 mod reports;
 mod tidy;

@@ -2,7 +2,8 @@
 
 mod rig;
 
-use rig::{Rig, engine};
+use rig::{Rig, engine, setting};
+use xtask::domain::engine::MarkTable;
 use xtask::domain::scenario::Strike;
 
 const SIZE: u64 = 2_000_000;
@@ -36,4 +37,117 @@ fn postgres_15_restores_equal_where_it_was_and_on_a_fresh_server() {
 #[test]
 fn postgres_17_restores_equal_where_it_was_and_on_a_fresh_server() {
     restores_equal(17);
+}
+
+#[test]
+fn each_kind_of_change_makes_the_censuses_differ() {
+    let Some(rig) = seeded(17) else { return };
+    let before = rig.census();
+    assert!(before.differences(&rig.census()).is_empty(), "a census repeats itself");
+    let changes = [
+        (
+            "UPDATE shop.products SET price = price + 0.01 WHERE id = 7;",
+            "table shop.products: content differs in 50 rows",
+        ),
+        ("DELETE FROM shop.event_notes WHERE event = 1;", "table shop.event_notes: "),
+        ("DROP TABLE shop.returns;", "table shop.returns: missing"),
+        ("DROP TABLE shop.nothing;", "table shop.nothing: missing"),
+        ("DROP INDEX shop.events_payload;", "index shop.events_payload: missing"),
+        ("SELECT setval('shop.invoice_numbers', 5);", "sequence shop.invoice_numbers: stands at 5"),
+        (
+            "CREATE OR REPLACE FUNCTION shop.order_total(which bigint) RETURNS numeric LANGUAGE sql STABLE AS 'SELECT 0.0';",
+            "function shop.order_total(which bigint): definition differs",
+        ),
+        (
+            "ALTER TABLE shop.orders DROP CONSTRAINT orders_customer_fkey;",
+            "constraint shop.orders.orders_customer_fkey: missing",
+        ),
+        (
+            "ALTER TABLE shop.customers ALTER status SET DEFAULT 'new';",
+            "column shop.customers.status: definition differs",
+        ),
+        ("DROP TRIGGER orders_logged ON shop.orders;", "trigger shop.orders.orders_logged: missing"),
+        ("DROP POLICY reviews_public ON shop.reviews;", "policy shop.reviews.reviews_public: missing"),
+        (
+            "CREATE OR REPLACE VIEW shop.best_sales AS SELECT product, 'x'::text AS name, value FROM shop.sales;",
+            "view shop.best_sales: definition differs",
+        ),
+        ("REFRESH MATERIALIZED VIEW shop.sales WITH NO DATA;", "materialized view shop.sales: definition differs"),
+        ("ALTER TYPE shop.order_state ADD VALUE 'lost';", "type shop.order_state: definition differs"),
+        ("ALTER DATABASE shop SET work_mem = '5MB';", "setting work_mem: not in the backup's census"),
+        ("REVOKE SELECT ON shop.sales FROM shop_reports;", "materialized view shop.sales: definition differs"),
+        ("SELECT lo_put(loid, 3, '\\x00') FROM pg_largeobject LIMIT 1;", "largeobjects: content differs"),
+        ("DROP EXTENSION pg_trgm CASCADE;", "extension pg_trgm: missing"),
+        ("COMMENT ON TABLE shop.orders IS 'new';", "options of table shop.orders: definition differs"),
+    ];
+    for (change, said) in changes {
+        rig.sql(change);
+        let found: Vec<String> = before.differences(&rig.census()).iter().map(ToString::to_string).collect();
+        assert!(found.iter().any(|d| d.starts_with(said)), "{change}: {found:?}");
+    }
+}
+
+/// Writers that insert, update, delete, draw numbers and write large objects while the dump runs.
+const WRITERS: &str = r#"
+INSERT INTO shop.customers (email, name, country, since) VALUES (gen_random_uuid()::text, 'W', 'AB', '2026-01-01') RETURNING id AS customer \gset
+BEGIN;
+INSERT INTO shop.orders (customer, placed) VALUES (:customer, now()) RETURNING id AS made \gset
+INSERT INTO shop.order_lines ("order", product, pieces, price) VALUES (:made, 1, 1, 1);
+COMMIT;
+SELECT nextval('shop.invoice_numbers'), nextval('shop.countdown');
+UPDATE shop.products SET price = price + 1 WHERE id = 1 + :customer % 40;
+DELETE FROM shop.addresses WHERE id = :customer % 100;
+SELECT lo_from_bytea(0, 'written');
+"#;
+
+fn dumps_under_writes_restore_equal(major: u32) {
+    let Some(rig) = seeded(major) else { return };
+    let rounds = setting("XTASK_ROUNDS").map_or(3, |n| n.parse().unwrap());
+    rig.sql("ALTER SEQUENCE shop.countdown MINVALUE -1000000000;");
+    let writers = rig.writers(WRITERS);
+    let mut moved = 0;
+    for round in 0..rounds {
+        let kept = rig.backup();
+        moved += kept
+            .component
+            .census
+            .objects
+            .values()
+            .filter(|e| matches!(e, xtask::domain::census::Entry::Counter { low, high } if low != high))
+            .count();
+        let fresh = rig.beside(&format!("copy{round}"));
+        rig.acts(&engine().restore(&fresh, &kept.component), Some(&kept));
+        assert_eq!(rig.differences_at(&fresh, &kept), [""; 0], "round {round}");
+        rig.sql(&format!("DROP DATABASE copy{round} WITH (FORCE);"));
+    }
+    assert!(moved > 0, "no writer drew a number during a dump");
+    assert!(writers.stop() > 0, "the writers wrote nothing");
+}
+
+#[test]
+fn postgres_15_dumps_under_concurrent_writes_restore_equal() {
+    dumps_under_writes_restore_equal(15);
+}
+
+#[test]
+fn postgres_17_dumps_under_concurrent_writes_restore_equal() {
+    dumps_under_writes_restore_equal(17);
+}
+
+#[test]
+fn marks_are_acknowledged_after_their_commit_and_can_be_read() {
+    let Some(rig) = seeded(17) else { return };
+    let marks = engine().mark_session(&rig.at);
+    let mut session = rig.session(&marks.exec);
+    for seq in 1..=20 {
+        session.say(&marks.line.replace("{seq}", &seq.to_string()));
+        session.until(|line| (line == format!("ack {seq}")).then_some(()));
+        assert_eq!(rig.sql("SELECT max(seq) FROM xtask_drill.mark_kept;"), seq.to_string());
+    }
+    let all: String = (1..=20).map(|n| format!("{n}\n")).collect();
+    assert_eq!(rig.act(&engine().marks(&rig.at, MarkTable::Kept), None), all);
+    assert_eq!(rig.act(&engine().marks(&rig.at, MarkTable::Struck), None), all);
+    // A mark that cannot be committed is not acknowledged: the session ends instead.
+    session.say(&marks.line.replace("{seq}", "20"));
+    assert!(session.ends());
 }

@@ -166,6 +166,38 @@ impl Rig {
         exec
     }
 
+    /// Another database of the same server, as a target to restore into.
+    pub fn beside(&self, name: &str) -> Target {
+        Target { name: name.into(), ..self.at.clone() }
+    }
+
+    /// Two clients that run this script over and over.
+    pub fn writers(&self, script: &str) -> Writers<'_> {
+        let file = "/xtask/writers.sql";
+        let act = Act::text(
+            xtask::domain::timeline::Phase::Load,
+            "write",
+            Exec::site("dd").arg(format!("of={file}")),
+            script,
+        );
+        self.act(&act, None);
+        let bench =
+            Exec::site("pgbench").args(["-n", "-c", "2", "-T", "3600", "-h", &self.at.host, "-U", &self.at.user]);
+        let child =
+            self.command(&bench.args(["-f", file, &self.at.name])).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let before = self.orders();
+        Writers { child: child.unwrap(), rig: self, before }
+    }
+
+    fn orders(&self) -> u64 {
+        self.sql("SELECT max(id) FROM shop.orders;").parse().unwrap()
+    }
+
+    pub fn differences_at(&self, at: &Target, kept: &Kept) -> Vec<String> {
+        let found = Census::parse(&self.act(&engine().census(at), None)).unwrap();
+        kept.component.census.differences(&found).iter().map(ToString::to_string).collect()
+    }
+
     pub fn census(&self) -> Census {
         Census::parse(&self.act(&engine().census(&self.at), None)).unwrap()
     }
@@ -255,6 +287,22 @@ fn stored(file: &str, role: Role) -> StoredFile {
     StoredFile { file: file.into(), role, compression: Compression::None, stored: nothing.clone(), plain: nothing }
 }
 
+/// Clients that write until they are stopped.
+pub struct Writers<'a> {
+    child: Child,
+    rig: &'a Rig,
+    before: u64,
+}
+
+impl Writers<'_> {
+    /// Ends them; how many orders they made.
+    pub fn stop(mut self) -> u64 {
+        self.rig.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pgbench';");
+        self.child.wait().unwrap();
+        self.rig.orders() - self.before
+    }
+}
+
 /// An open session.
 pub struct Session {
     child: Child,
@@ -277,6 +325,12 @@ impl Session {
                 None => before.push_str(&line),
             }
         }
+    }
+
+    /// Whether the session ends by itself without another word.
+    pub fn ends(mut self) -> bool {
+        let mut line = String::new();
+        self.lines.read_line(&mut line).unwrap() == 0 && !self.child.wait().unwrap().success()
     }
 
     pub fn finish(mut self) {

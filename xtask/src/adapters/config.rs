@@ -58,22 +58,33 @@ pub fn load(options: &LoadOptions<'_>) -> Result<Project> {
     };
     let project = match found {
         Some(file) => from_recovery(&file, options.environment).with_context(|| format!("read {}", file.display())),
-        None => infer(options),
+        None => infer(options, &Given::default()),
     };
     project.context("load the configuration")
 }
 
-/// What the folder's Compose file alone says, whether or not there is a `recovery.yaml`.
+/// What inference starts from, where it is not the folder's own Compose file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Given {
+    /// Compose files in merge order; none = the ones that Compose itself would take.
+    pub compose: Vec<PathBuf>,
+    /// The env file.
+    pub env_file: Option<PathBuf>,
+    /// The project's name.
+    pub project: Option<String>,
+}
+
+/// What Compose files alone say, whether or not there is a `recovery.yaml`.
 ///
 /// # Errors
-/// As [`load`]; also when the folder has no Compose file.
-pub fn infer(options: &LoadOptions<'_>) -> Result<Project> {
-    let files = default_files(&options.folder)?;
+/// As [`load`]; also when there is no Compose file.
+pub fn infer(options: &LoadOptions<'_>, given: &Given) -> Result<Project> {
+    let files = if given.compose.is_empty() { default_files(&options.folder)? } else { given.compose.clone() };
     if files.is_empty() {
         let message = format!("{}: neither recovery.yaml nor a Compose file is here", options.folder.display());
         let hint = match lookalikes(&options.folder) {
             files if files.is_empty() => "go to the project's folder, or name a file with --config".to_owned(),
-            files => format!("write recovery.yaml with `stacks: {{name: {{compose: {}}}}}`", files[0]),
+            files => format!("name the file: cargo xtask init --compose {}", files[0]),
         };
         return Err(Refusal::new(RefusalKind::Configuration, message, hint).into());
     }
@@ -82,8 +93,8 @@ pub fn infer(options: &LoadOptions<'_>) -> Result<Project> {
         at: Place::new(&files[0], 1, 1),
         folder: None,
         compose: files.clone(),
-        env_file: None,
-        project: None,
+        env_file: given.env_file.clone(),
+        project: given.project.clone(),
         profiles: Vec::new(),
         stores: None,
         objectives: Objectives::default(),

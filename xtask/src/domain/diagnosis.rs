@@ -72,21 +72,14 @@ impl Diagnosis {
             parent: String,
             rows: u64,
         }
-        let (orphans, lines): (Vec<&str>, Vec<&str>) = text
-            .lines()
-            .filter(|l| !l.trim().is_empty())
-            .partition(|l| l.contains(r#""kind":"orphans""#) || l.contains(r#""kind" : "orphans""#));
+        let (orphans, lines): (Vec<&str>, Vec<&str>) =
+            text.lines().filter(|l| !l.trim().is_empty()).partition(|l| l.contains(r#""kind":"orphans""#) || l.contains(r#""kind" : "orphans""#));
         let found = Census::parse(&lines.join("\n"))?;
         let mut damages = Vec::new();
         for line in orphans {
             let o: Orphans = serde_json::from_str(line).map_err(|e| format!("diagnosis: {e}: {line}"))?;
             if o.rows > 0 {
-                damages.push(Damage::Orphans {
-                    object: o.object,
-                    constraint: o.constraint,
-                    parent: o.parent,
-                    rows: o.rows,
-                });
+                damages.push(Damage::Orphans { object: o.object, constraint: o.constraint, parent: o.parent, rows: o.rows });
             }
         }
         for (object, entry) in &found.objects {
@@ -128,14 +121,11 @@ mod tests {
 {"object":"table a","kind":"orphans","constraint":"a_fk2","parent":"table c","rows":0}"#;
         let (diagnosis, _) = Diagnosis::parse(text, &backup).unwrap();
         let said: Vec<String> = diagnosis.damages.iter().map(ToString::to_string).collect();
-        assert_eq!(
-            said,
-            [
-                "table c: missing",
-                "table b: unreadable: invalid page in block 3",
-                "table a: 4 rows violate a_fk: their rows in table c are gone",
-            ]
-        );
+        assert_eq!(said, [
+            "table c: missing",
+            "table b: unreadable: invalid page in block 3",
+            "table a: 4 rows violate a_fk: their rows in table c are gone",
+        ]);
         assert_eq!(diagnosis.lost().collect::<Vec<_>>(), ["table c", "table b"]);
     }
 }

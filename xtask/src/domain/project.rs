@@ -56,7 +56,7 @@ impl Project {
     ///
     /// # Errors
     /// A configuration refusal that lists what is there.
-    pub fn stack(&self, name: &str) -> Result<&Stack, Refusal> {
+    pub fn stack(&self, name: &str) -> anyhow::Result<&Stack> {
         let names: Vec<&str> = self.stacks.iter().map(|s| s.name.as_str()).collect();
         if let Some(stack) = self.stacks.iter().find(|s| s.name == name) {
             return Ok(stack);
@@ -70,12 +70,12 @@ impl Project {
                 many => {
                     let many: Vec<&str> = many.iter().map(|s| s.name.as_str()).collect();
                     let message = format!("`{name}` may mean any of {}", many.join(", "));
-                    return Err(Refusal::new(RefusalKind::Configuration, message, "write the whole name"));
+                    return Err(Refusal::new(RefusalKind::Configuration, message, "write the whole name").into());
                 }
             }
         }
         let message = format!("there is no stack `{name}`");
-        Err(Refusal::new(RefusalKind::Configuration, message, suggest::hint(name, &names)))
+        Err(Refusal::new(RefusalKind::Configuration, message, suggest::hint(name, &names)).into())
     }
 
     /// What stands behind a stack.
@@ -112,13 +112,13 @@ mod tests {
         assert_eq!(one.stack("prod").unwrap().name, "recyclic-prod");
         assert_eq!(one.stack("staging").unwrap().name, "recyclic-staging");
         let two = project(&["a-prod", "b-prod"]);
-        assert!(two.stack("prod").unwrap_err().message.contains("a-prod, b-prod"));
+        assert!(two.stack("prod").unwrap_err().to_string().contains("a-prod, b-prod"));
         assert_eq!(project(&["prod", "a-prod"]).stack("prod").unwrap().name, "prod");
     }
 
     #[test]
     fn a_mistyped_stack_is_named_with_what_was_meant() {
-        let refusal = project(&["recyclic-prod", "monsite"]).stack("monsitte").unwrap_err();
-        assert_eq!(refusal.hint, "did you mean `monsite`?");
+        let error = project(&["recyclic-prod", "monsite"]).stack("monsitte").unwrap_err();
+        assert_eq!(error.downcast_ref::<Refusal>().unwrap().hint, "did you mean `monsite`?");
     }
 }

@@ -58,14 +58,12 @@ pub fn publish_through(reporters: &[&dyn Reporter], report: &Report, sinks: &mut
     let mut published = Published::default();
     let mut parts: Vec<(&'static str, Part)> = Vec::new();
     for reporter in reporters {
+        if let Some(file) = reporter.file() {
+            published.withdraw(reporter.name(), &sinks.folder.join(file));
+        }
         match rendered(*reporter, report, &sinks.style) {
             Ok(made) => parts.extend(made.into_iter().map(|part| (reporter.name(), part))),
-            Err(error) => {
-                published.problem(reporter.name(), &error);
-                if let Some(file) = reporter.file() {
-                    published.withdraw(reporter.name(), &sinks.folder.join(file));
-                }
-            }
+            Err(error) => published.problem(reporter.name(), &error),
         }
     }
     // Files first: a closed terminal must not cost a report.
@@ -105,17 +103,15 @@ impl Published {
     fn file(&mut self, reporter: &str, path: &Path, text: &str) {
         match write_whole(path, text) {
             Ok(()) => self.files.push(path.to_owned()),
-            Err(error) => {
-                self.problem(reporter, &error);
-                self.withdraw(reporter, path);
-            }
+            Err(error) => self.problem(reporter, &error),
         }
     }
 
-    /// Removes an earlier run's file: stale and green is worse than missing.
+    /// Removes an earlier run's file before anything can fail: stale and green is worse than missing.
     fn withdraw(&mut self, reporter: &str, path: &Path) {
         match std::fs::remove_file(path) {
-            Err(e) if !matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            // What is no file is no stale report; whether one can be put there is the writing's to say.
+            Err(e) if !matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::IsADirectory) => {
                 let error = anyhow::Error::new(e).context(format!("remove the stale {}", path.display()));
                 self.problem(reporter, &error);
             }

@@ -38,10 +38,16 @@ pub fn check(conn: &Connection) -> Result<Health> {
     }
     let mut health = Health::default();
     for table in schema::tables(conn, "main")? {
+        let own = format!("table main.{}", table.name);
+        let mut found = BTreeMap::new();
         for complaint in complaints(conn, Some(&table.name))? {
-            let object = blame(&complaint, &roots).unwrap_or_else(|| format!("table main.{}", table.name));
-            health.damaged.entry(object).or_insert(complaint);
+            found.entry(blame(&complaint, &roots).unwrap_or_else(|| own.clone())).or_insert(complaint);
         }
+        // A damaged table disagrees with all of its indexes: that is one damage, not many.
+        if found.contains_key(&own) {
+            found.retain(|object, _| *object == own);
+        }
+        health.damaged.extend(found);
     }
     if health.damaged.is_empty() {
         health.unattributed = whole.into_iter().next();
@@ -51,18 +57,22 @@ pub fn check(conn: &Connection) -> Result<Health> {
 
 /// What `PRAGMA integrity_check` complains of; empty = ok.
 pub fn complaints(conn: &Connection, table: Option<&str>) -> Result<Vec<String>> {
-    let sql = table
-        .map_or("PRAGMA main.integrity_check(20)".into(), |t| format!("PRAGMA main.integrity_check({})", quote(t)));
-    let ran = || -> rusqlite::Result<Vec<String>> {
+    let sql = table.map_or("PRAGMA main.integrity_check(20)".into(), |t| format!("PRAGMA main.integrity_check({})", quote(t)));
+    let mut said = Vec::new();
+    let mut ask = || -> rusqlite::Result<()> {
         let mut query = conn.prepare(&sql)?;
-        let rows = query.query_map([], |r| r.get::<_, String>(0))?;
-        rows.collect()
+        let mut rows = query.query([])?;
+        while let Some(row) = rows.next()? {
+            said.push(row.get::<_, String>(0)?);
+        }
+        Ok(())
     };
-    let said = match ran() {
-        Ok(said) => said,
-        Err(e) if is_damage(&e) => vec![e.to_string()],
-        Err(e) => return Err(e).context("check the integrity"),
-    };
+    match ask() {
+        // The check itself stumbles over damage: what it said before that is more exact.
+        Err(e) if is_damage(&e) && said.is_empty() => said.push(e.to_string()),
+        Err(e) if is_damage(&e) => {}
+        asked => asked.context("check the integrity")?,
+    }
     let tidy = |line: &str| line.trim_start_matches("*** in database main ***").trim().to_owned();
     Ok(said.iter().flat_map(|s| s.lines()).map(tidy).filter(|l| !l.is_empty() && l != "ok").collect())
 }
@@ -75,8 +85,7 @@ pub fn is_damage(error: &rusqlite::Error) -> bool {
 
 /// Which object a complaint is about, as far as its words tell: `Tree <root page> …` or `… index <name>`.
 fn blame(complaint: &str, roots: &BTreeMap<i64, String>) -> Option<String> {
-    let tree =
-        complaint.strip_prefix("Tree ").and_then(|rest| rest.split(' ').next()).and_then(|n| n.parse::<i64>().ok());
+    let tree = complaint.strip_prefix("Tree ").and_then(|rest| rest.split(' ').next()).and_then(|n| n.parse::<i64>().ok());
     if let Some(object) = tree.and_then(|root| roots.get(&root)) {
         return Some(object.clone());
     }
