@@ -16,9 +16,11 @@ mod mounts;
 mod owned;
 mod pull;
 mod removal;
+mod store;
 
 pub use identity::{Life, Owner, RunIdentity};
 pub use images::{ImageRecipes, NoRecipes, Recipe};
+pub use store::DockerImages;
 
 use crate::domain::event::Event;
 use crate::domain::refusal::{Refusal, RefusalKind};
