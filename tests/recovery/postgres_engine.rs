@@ -1,8 +1,12 @@
 //! What the PostgreSQL engine describes, performed on real servers of both supported majors.
 
+mod refusals;
 mod rig;
 
 use rig::{Rig, engine, setting};
+use std::collections::BTreeMap;
+use xtask::domain::census::{Census, Entry};
+use xtask::domain::diagnosis::Diagnosis;
 use xtask::domain::engine::MarkTable;
 use xtask::domain::scenario::Strike;
 
@@ -150,4 +154,70 @@ fn marks_are_acknowledged_after_their_commit_and_can_be_read() {
     // A mark that cannot be committed is not acknowledged: the session ends instead.
     session.say(&marks.line.replace("{seq}", "20"));
     assert!(session.ends());
+}
+
+fn mends_a_partial_corruption(major: u32) {
+    let Some(rig) = seeded(major) else { return };
+    rig.sql("INSERT INTO xtask_drill.mark_kept VALUES (1); INSERT INTO xtask_drill.mark_struck VALUES (1);");
+    let kept = rig.backup();
+    rig.acts(&engine().churn(&rig.at), None);
+    rig.sql("INSERT INTO xtask_drill.mark_kept VALUES (2); INSERT INTO xtask_drill.mark_struck VALUES (2);");
+    let promised = &kept.component.census;
+    let before = rig.census();
+    rig.strike(Strike::Corrupt);
+
+    let text = rig.act(&engine().diagnose(&rig.at), None);
+    let (diagnosis, _) = Diagnosis::parse(&text, promised).unwrap();
+    let said: Vec<String> = diagnosis.damages.iter().map(ToString::to_string).collect();
+    for object in engine().expected_damage(Strike::Corrupt) {
+        assert!(diagnosis.damages.iter().any(|d| d.object() == object), "{object}: {said:?}");
+    }
+    assert!(said.iter().any(|s| s.starts_with("table shop.events: unreadable: invalid page in block 3")), "{said:?}");
+
+    let contents = rig.acts(&engine().stage(&rig.at), Some(&kept));
+    let acts = engine().restore_selected(&rig.at, &kept.component, &diagnosis, &contents).unwrap();
+    let answers = rig.acts(&acts, Some(&kept));
+    // Five orders were deleted with their lines after the backup, and one customer who came after it is gone for good.
+    let aside = rig.sql("SELECT count(*) FROM xtask_quarantine.\"shop.order_lines\";");
+    assert_eq!(aside, "15");
+    assert_eq!(rig.sql("SELECT count(*) FROM xtask_quarantine.\"shop.orders\";"), "1");
+    assert!(answers.contains("quarantined=16\n"), "{answers}");
+
+    let again = rig.act(&engine().diagnose(&rig.at), None);
+    assert_eq!(Diagnosis::parse(&again, promised).unwrap().0.damages, []);
+    assert_eq!(rig.sql("SELECT count(*) FROM pg_constraint WHERE NOT convalidated;"), "0");
+    let after = rig.census();
+    // What was not damaged is as it was just before the strike, newer rows included.
+    let untouched = [
+        "table shop.products",
+        "table shop.payments",
+        "table shop.reviews",
+        "table xtask_drill.mark_kept",
+        "largeobjects",
+        "sequence shop.invoice_numbers",
+        "sequence shop.orders_id_seq",
+    ];
+    for object in untouched {
+        assert_eq!(after.objects[object], before.objects[object], "{object}");
+    }
+    for object in ["table shop.events", "table xtask_drill.mark_struck"] {
+        assert_eq!(after.objects[object], promised.objects[object], "{object}");
+    }
+    let definitions = |census: &Census| -> BTreeMap<String, Entry> {
+        census.objects.clone().into_iter().filter(|(_, entry)| matches!(entry, Entry::Definition { .. })).collect()
+    };
+    assert_eq!(definitions(&after), definitions(promised));
+    assert_eq!(rig.sql("SELECT count(*) FROM shop.customers WHERE email LIKE 'late%';"), "49");
+    let probe = rig.run(&engine().probe(&rig.at), std::process::Stdio::null());
+    assert!(probe.exit.ok());
+}
+
+#[test]
+fn postgres_15_mends_what_is_damaged_and_keeps_newer_rows() {
+    mends_a_partial_corruption(15);
+}
+
+#[test]
+fn postgres_17_mends_what_is_damaged_and_keeps_newer_rows() {
+    mends_a_partial_corruption(17);
 }

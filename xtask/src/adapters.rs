@@ -4,6 +4,7 @@ pub mod cargo;
 pub mod clock;
 pub mod config;
 pub mod data_tool;
+pub mod dice;
 pub mod directory;
 #[cfg(feature = "docker")]
 pub mod docker;

@@ -48,6 +48,8 @@ causes with codes of their own are listed in docs/exit-codes.md.";
 /// Every task.
 #[derive(Debug, Subcommand)]
 pub enum Task {
+    /// Write recovery.yaml from what the Compose files say
+    Init(tasks::init::Args),
     /// Back up, destroy, restore, prove and measure, in private sites
     TestRecovery(tasks::test_recovery::Args),
     /// Back up a stack where it runs, into its vault

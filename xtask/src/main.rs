@@ -2,7 +2,6 @@
 //! and an exit code.
 
 use clap::Parser;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -14,7 +13,7 @@ use xtask::adapters::terminal::{Surroundings, Terminal};
 use xtask::adapters::{signals, sqlite, tree};
 use xtask::cli::{Cli, Task};
 use xtask::domain::project::Project;
-use xtask::domain::refusal::{Refusal, RefusalKind};
+use xtask::domain::refusal::Refusal;
 use xtask::exit_code;
 use xtask::flow::publish::{Sinks, publish, say};
 use xtask::flow::world::World;
@@ -41,6 +40,7 @@ fn run(cli: &Cli) -> anyhow::Result<u8> {
     let mut out = std::io::stdout();
     match &cli.task {
         Task::Tool(args) => tool(&args.words).map(|()| exit_code::PASSED),
+        Task::Init(args) => tasks::init::run(args, &here.options(cli), &mut out),
         Task::Ci(args) => tasks::ci::run(args, &here.workspace),
         Task::Sweep(_) => tasks::sweep::run(&here.world(cli)?, &mut out),
         Task::Backup(args) => {
@@ -142,7 +142,11 @@ impl Here {
     #[cfg(not(feature = "docker"))]
     fn containers(&self, _run: &str, _events: &Arc<dyn Events>) -> anyhow::Result<Result<Arc<dyn Sites>, Refusal>> {
         let hint = "build with the `docker` feature, which is on by default";
-        Ok(Err(Refusal::new(RefusalKind::DockerUnavailable, "this binary was built without Docker", hint)))
+        Ok(Err(Refusal::new(
+            xtask::domain::refusal::RefusalKind::DockerUnavailable,
+            "this binary was built without Docker",
+            hint,
+        )))
     }
 
     fn world(&self, cli: &Cli) -> anyhow::Result<World> {

@@ -96,13 +96,25 @@ impl Rig {
 
     /// Polls until the engine's own readiness says yes.
     pub fn wait(&self) {
+        self.poll(|| self.run(&engine().ready(&self.at), Stdio::null()).exit.ok());
+    }
+
+    /// Asks again and again, for a minute or more, until the answer is yes.
+    pub fn poll(&self, yes: impl Fn() -> bool) {
         for _ in 0..600 {
-            if self.run(&engine().ready(&self.at), Stdio::null()).exit.ok() {
+            if yes() {
                 return;
             }
             pause();
         }
-        panic!("{} never became ready", self.container);
+        panic!("{}: this never came true", self.container);
+    }
+
+    /// The server's own address, where it asks for a password.
+    pub fn address(&self) -> String {
+        let format = "{{.NetworkSettings.IPAddress}}";
+        let out = docker(&["inspect", "--format", format, &self.container]).output().unwrap();
+        String::from_utf8(out.stdout).unwrap().trim().to_owned()
     }
 
     fn command(&self, exec: &Exec) -> Command {
@@ -211,13 +223,17 @@ impl Rig {
 
     /// What the flow does: snapshot, dump and census side by side, close.
     pub fn backup(&self) -> Kept {
+        self.backup_at(&self.at)
+    }
+
+    pub fn backup_at(&self, at: &Target) -> Kept {
         let folder = tempfile::tempdir().unwrap().keep();
-        let facts = self.act(&engine().facts(&self.at), None);
-        let Snapshot::Session { exec, open, census, close } = engine().snapshot(&self.at) else { panic!("no session") };
+        let facts = self.act(&engine().facts(at), None);
+        let Snapshot::Session { exec, open, census, close } = engine().snapshot(at) else { panic!("no session") };
         let mut session = self.session(&exec);
         session.say(&open);
         let id = session.until(|line| line.strip_prefix("ready ").map(str::to_owned)).1;
-        let mut dump = engine().dump(&self.at);
+        let mut dump = engine().dump(at);
         dump.args.iter_mut().for_each(|arg| *arg = arg.replace("{snapshot}", &id));
         let data = File::create(folder.join("data")).unwrap();
         let mut dumping = self.command(&dump).stdin(Stdio::null()).stdout(data).spawn().unwrap();
@@ -236,7 +252,7 @@ impl Rig {
             }
         }
         let mut files = vec![stored("data", Role::Data)];
-        for (name, exec) in engine().extras(&self.at) {
+        for (name, exec) in engine().extras(at) {
             let out = self.run(&exec, Stdio::null());
             assert!(out.exit.ok(), "{name}: {}", out.exit.stderr);
             std::fs::write(folder.join(name), out.stdout).unwrap();

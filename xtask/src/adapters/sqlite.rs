@@ -33,6 +33,10 @@ pub fn tool(args: &[String]) -> Result<()> {
 pub fn run(args: &[String], streams: &mut Streams) -> Result<()> {
     let mut args = Args::new(args);
     let verb = args.word("what to do")?;
+    if verb == "version" {
+        args.end()?;
+        return streams.line(format_args!("sqlite {}", rusqlite::version()));
+    }
     if verb == "census-copy" || verb == "read" || verb == "release" || verb == "stage" {
         let copy = PathBuf::from(args.word("the copy")?);
         args.end()?;
@@ -60,7 +64,6 @@ fn at(verb: &str, db: &Path, mut args: Args, streams: &mut Streams) -> Result<()
     match verb {
         "inspect" => probe::inspect(db, streams),
         "facts" => probe::facts(db, streams),
-        "ready" => probe::ready(db),
         "probe" => probe::probe(db, streams),
         "snapshot" => {
             let found = snapshot::take(db, &copy(&mut args)?)?;

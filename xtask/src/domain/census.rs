@@ -129,7 +129,9 @@ impl Entry {
             (Self::Content { rows, digest: a }, Self::Content { digest: b, .. }) if a != b => {
                 Some(format!("content differs in {rows} rows"))
             }
-            (Self::Counter { low, high }, Self::Counter { low: got, .. }) if !(low.min(high)..=low.max(high)).contains(&got) => {
+            (Self::Counter { low, high }, Self::Counter { low: got, .. })
+                if !(low.min(high)..=low.max(high)).contains(&got) =>
+            {
                 Some(format!("stands at {got}, outside {low}..={high}"))
             }
             (Self::Definition { digest: a, .. }, Self::Definition { digest: b, .. }) if a != b => {
@@ -167,11 +169,14 @@ mod tests {
         )
         .unwrap();
         let said: Vec<String> = census.differences(&found).iter().map(ToString::to_string).collect();
-        assert_eq!(said, [
-            "index public.a_pk: definition differs",
-            "sequence public.s: stands at 4, outside 5..=9",
-            "table public.a: 3 rows instead of 2",
-        ]);
+        assert_eq!(
+            said,
+            [
+                "index public.a_pk: definition differs",
+                "sequence public.s: stands at 4, outside 5..=9",
+                "table public.a: 3 rows instead of 2",
+            ]
+        );
         assert_eq!(census.differences(&Census::default()).len(), 3);
         assert_eq!(Census::default().differences(&census).len(), 3);
     }

@@ -203,7 +203,13 @@ pub trait Engine: Sync {
     fn stage(&self, at: &Target) -> Vec<Act>;
 
     /// Restores what the diagnosis names and nothing else; `contents` is what the last act of [`Engine::stage`] printed.
-    fn restore_selected(&self, at: &Target, from: &Component, diagnosis: &Diagnosis, contents: &str) -> Result<Vec<Act>, Refusal>;
+    fn restore_selected(
+        &self,
+        at: &Target,
+        from: &Component,
+        diagnosis: &Diagnosis,
+        contents: &str,
+    ) -> Result<Vec<Act>, Refusal>;
 
     /// Fills a fresh store with about this many bytes of deterministic data and creates the two mark tables.
     fn seed(&self, at: &Target, bytes: u64) -> Vec<Act>;

@@ -65,6 +65,11 @@ impl RefusalKind {
         Self::Timeout,
     ];
 
+    /// The kind that has this process exit code.
+    pub fn from_exit_code(code: i32) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| i32::from(kind.exit_code()) == code)
+    }
+
     /// The process exit code.
     pub fn exit_code(self) -> u8 {
         match self {
@@ -106,11 +111,31 @@ impl Refusal {
     pub fn new(kind: RefusalKind, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { kind, message: message.into(), hint: hint.into() }
     }
+
+    /// The refusal that one of this binary's own data tools ended with: its exit code tells the kind, its standard error the message
+    /// and, in a line `hint: …`, the hint.
+    pub fn of_own_tool(code: i32, stderr: &str) -> Option<Self> {
+        let kind = RefusalKind::from_exit_code(code)?;
+        let (hints, said): (Vec<&str>, Vec<&str>) =
+            stderr.lines().map(str::trim).filter(|l| !l.is_empty()).partition(|l| l.starts_with("hint: "));
+        let message = said.last().map_or("the data tool gave no reason", |l| l.trim_start_matches("error: "));
+        let hint = hints.last().map_or("look at the message above", |l| l.trim_start_matches("hint: "));
+        Some(Self::new(kind, message, hint))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_own_tools_end_is_understood() {
+        let said = "skipped a socket\nerror: there is no database file app.db\nhint: check the path\n";
+        let refusal = Refusal::of_own_tool(22, said).unwrap();
+        assert_eq!(refusal, Refusal::new(RefusalKind::MissingStore, "there is no database file app.db", "check the path"));
+        assert_eq!(Refusal::of_own_tool(1, said), None);
+        assert_eq!(Refusal::of_own_tool(0, said), None);
+    }
 
     #[test]
     fn every_kind_has_an_exit_code_of_its_own() {

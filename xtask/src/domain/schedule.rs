@@ -112,7 +112,8 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused_with_the_grammar() {
-        for text in ["", "never", "every 0m", "every x", "daily 25:00", "daily 02:00,", "weekly foo 02:00", "every 1é"] {
+        for text in ["", "never", "every 0m", "every x", "daily 25:00", "daily 02:00,", "weekly foo 02:00", "every 1é"]
+        {
             assert!(text.parse::<Schedule>().is_err(), "{text}");
         }
     }

@@ -8,6 +8,7 @@ mod explain;
 mod preflight;
 mod restore;
 mod selective;
+mod toc;
 
 use crate::domain::artifact::{Component, Consistency};
 use crate::domain::diagnosis::Diagnosis;
@@ -158,6 +159,7 @@ impl Engine for Postgres {
         vec![
             (restore::GLOBALS, globals),
             (restore::SETTINGS, psql_commands(at, &at.name, "settings", &[passwords, settings])),
+            (selective::KEYS, selective::keys(at)),
         ]
     }
 

@@ -112,7 +112,7 @@ pub fn run(world: &World, project: &Project, args: &Args) -> Result<Report> {
         duration_seconds: (world.clock.now() - begun).as_secs_f64(),
         machine: world.sites.machine(),
         images: images(&drills),
-        notes: project.notes.clone(),
+        notes: notes(project, args)?,
         exit_code: exit_code(drills.iter().map(|d| &d.outcome)),
         drills,
     })
@@ -130,6 +130,19 @@ pub fn plans(project: &Project, args: &Args) -> Result<String> {
     Ok(texts.collect::<Vec<_>>().join("\n"))
 }
 
+/// What concerns the project and the chosen stacks: what is not covered must not be overlooked.
+fn notes(project: &Project, args: &Args) -> Result<Vec<String>> {
+    let of = |stack: &Stack| stack.notes.iter().map(|note| format!("{}: {note}", stack.name)).collect::<Vec<_>>();
+    Ok(project.notes.iter().cloned().chain(chosen(project, args)?.into_iter().flat_map(of)).collect())
+}
+
+fn chosen<'a>(project: &'a Project, args: &Args) -> Result<Vec<&'a Stack>> {
+    match args.stacks.as_slice() {
+        [] => Ok(project.stacks.iter().collect()),
+        names => names.iter().map(|name| project.stack(name)).collect(),
+    }
+}
+
 fn without_docker(error: &anyhow::Error, args: &Args) -> Outcome {
     let mut why = Why::from_error(error);
     why.message = format!("needs a container engine: {}", why.message);
@@ -141,10 +154,7 @@ fn without_docker(error: &anyhow::Error, args: &Args) -> Outcome {
 }
 
 fn items<'a>(project: &'a Project, args: &Args) -> Result<Vec<Item<'a>>> {
-    let stacks: Vec<&Stack> = match args.stacks.as_slice() {
-        [] => project.stacks.iter().collect(),
-        names => names.iter().map(|name| project.stack(name)).collect::<Result<_, Refusal>>()?,
-    };
+    let stacks = chosen(project, args)?;
     let wanted: Vec<&'static Scenario> = match args.scenarios.as_slice() {
         [] => scenarios::SCENARIOS.to_vec(),
         some => some.to_vec(),

@@ -2,8 +2,8 @@
 //! It must not know which packages are wanted. Nothing outside the cache folder is written.
 
 use super::child::Children;
-use crate::adapters::processes::Environment;
 use super::trouble::Purpose;
+use crate::adapters::processes::Environment;
 use crate::domain::exec::Exec;
 use anyhow::{Context, Result, bail};
 use std::fs;
@@ -29,12 +29,21 @@ impl AptRoot {
     ///
     /// # Errors
     /// A refusal by `purpose`: no apt here, no Debian mirrors, mirror unreachable, signature failure.
-    pub(super) fn prepare(cache: &Path, suite: &str, keyring: &str, children: &Children, purpose: Purpose) -> Result<Self> {
+    pub(super) fn prepare(
+        cache: &Path,
+        suite: &str,
+        keyring: &str,
+        children: &Children,
+        purpose: Purpose,
+    ) -> Result<Self> {
         let apt = cache.join("apt");
         let folder = apt.join(suite);
         let quotable = |p: &Path| p.to_str().is_some_and(|p| !p.contains(['"', '\\', '\n']));
         if !quotable(&folder) {
-            bail!("the cache folder {} has a quote, a backslash or no text in its name, which apt cannot take", cache.display());
+            bail!(
+                "the cache folder {} has a quote, a backslash or no text in its name, which apt cannot take",
+                cache.display()
+            );
         }
         for sub in ["probe/lists/partial", "empty/partial"] {
             make(&apt.join(sub))?;
@@ -42,7 +51,8 @@ impl AptRoot {
         for sub in ["lists/partial", "archives/partial"] {
             make(&folder.join(sub))?;
         }
-        let architecture = children.ask(&Exec::site("dpkg").arg("--print-architecture").timeout(ASK), Environment::Inherited);
+        let architecture =
+            children.ask(&Exec::site("dpkg").arg("--print-architecture").timeout(ASK), Environment::Inherited);
         let architecture = architecture.map_err(|e| purpose.explain(e))?.trim().to_owned();
         let bases = bases(&apt, children, purpose)?;
         if !Path::new(keyring).is_file() {
@@ -54,7 +64,10 @@ impl AptRoot {
         let root = Self { folder, empty: apt.join("empty"), architecture };
         // Without the error mode apt says 0 when a mirror is unreachable, and old or no lists are used.
         let update = root.command("status").args(["-o", "APT::Update::Error-Mode=any", "update"]).timeout(UPDATE);
-        children.ask(&update, Environment::Inherited).map_err(|e| purpose.explain(e)).context("refresh the package lists")?;
+        children
+            .ask(&update, Environment::Inherited)
+            .map_err(|e| purpose.explain(e))
+            .context("refresh the package lists")?;
         Ok(root)
     }
 
@@ -62,7 +75,13 @@ impl AptRoot {
     pub(super) fn command(&self, status: &str) -> Exec {
         let text = |p: &Path| p.to_string_lossy().into_owned();
         let status = format!("Dir::State::status={}", text(&self.folder.join(status)));
-        Exec::site("apt-get").args(["-c".to_owned(), text(&self.folder.join("apt.conf")), "-o".into(), status, "-qq".into()])
+        Exec::site("apt-get").args([
+            "-c".to_owned(),
+            text(&self.folder.join("apt.conf")),
+            "-o".into(),
+            status,
+            "-qq".into(),
+        ])
     }
 }
 
@@ -131,8 +150,14 @@ impl Bases {
 
 /// Given with `-c` it is read after the host's own files: their proxies stay, their hooks go.
 pub(super) fn configuration(root: &Path, architecture: &str) -> String {
-    let hooks = ["APT::Update::Pre-Invoke", "APT::Update::Post-Invoke", "APT::Update::Post-Invoke-Success", "DPkg::Pre-Invoke",
-        "DPkg::Post-Invoke", "DPkg::Pre-Install-Pkgs"];
+    let hooks = [
+        "APT::Update::Pre-Invoke",
+        "APT::Update::Post-Invoke",
+        "APT::Update::Post-Invoke-Success",
+        "DPkg::Pre-Invoke",
+        "DPkg::Post-Invoke",
+        "DPkg::Pre-Install-Pkgs",
+    ];
     let cleared: String = hooks.iter().map(|h| format!("#clear {h};\n")).collect();
     let root = root.display();
     format!(
@@ -181,7 +206,10 @@ mod tests {
     #[test]
     fn suites_by_their_role_count_too_and_foreign_or_removable_sources_do_not() {
         let stable = "'https://m.example/debian/dists/stable/InRelease' a 0\n";
-        assert_eq!(Bases::of(stable, "trixie"), Some(Bases { main: "https://m.example/debian".into(), security: None }));
+        assert_eq!(
+            Bases::of(stable, "trixie"),
+            Some(Bases { main: "https://m.example/debian".into(), security: None })
+        );
         assert_eq!(Bases::of("'http://m.example/ubuntu/dists/noble/InRelease' a 0\n", "bookworm"), None);
         assert_eq!(Bases::of("'cdrom:[Debian]/dists/bookworm/InRelease' a 0\n", "bookworm"), None);
         assert_eq!(Bases::of("", "bookworm"), None);

@@ -129,7 +129,8 @@ impl Plan<'_> {
         let created = jiff::Timestamp::from_second(newest)?.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         let mut env = self.book.environment(&recipe.major);
         env.push(format!("PG_VERSION={version}"));
-        let ports: serde_json::Map<String, Value> = image.exposed_ports.iter().map(|p| (p.clone(), json!({}))).collect();
+        let ports: serde_json::Map<String, Value> =
+            image.exposed_ports.iter().map(|p| (p.clone(), json!({}))).collect();
         let what = format!("xtask: {} Debian packages, {}", self.packages.debs.len(), self.major.suite);
         let config = json!({
             "architecture": engine_architecture(self.architecture),

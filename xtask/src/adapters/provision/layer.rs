@@ -120,7 +120,10 @@ impl<W: Write> Layer<W> {
     fn place(&mut self, name: &str) -> Result<String> {
         let path = name.strip_prefix("./").unwrap_or(name).trim_matches('/');
         let path = if path == "." { "" } else { path };
-        ensure!(path.is_empty() || !path.split('/').any(|c| matches!(c, "" | "." | "..")), "a package with a path that climbs");
+        ensure!(
+            path.is_empty() || !path.split('/').any(|c| matches!(c, "" | "." | "..")),
+            "a package with a path that climbs"
+        );
         let top = path.split('/').next().unwrap_or_default();
         let Some(top) = MERGED.into_iter().find(|m| *m == top) else { return Ok(path.to_owned()) };
         self.moved.insert(top);
@@ -223,5 +226,4 @@ impl<R: Read> Read for Counted<R> {
 }
 
 #[cfg(test)]
-
 mod tests;

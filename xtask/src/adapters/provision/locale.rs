@@ -26,7 +26,9 @@ pub(super) fn compile(locale: &Locale, packages: &Packages, scratch: &Path, chil
     let _clean = Scratch::empty(scratch)?;
     for package in NEEDED {
         let deb = packages.path(packages.find(package)?);
-        let unpack = Exec::site("dpkg-deb").args(["-x".into(), deb.to_string_lossy(), scratch.to_string_lossy()]).timeout(TIMEOUT);
+        let unpack = Exec::site("dpkg-deb")
+            .args(["-x".into(), deb.to_string_lossy(), scratch.to_string_lossy()])
+            .timeout(TIMEOUT);
         children.ask(&unpack, Environment::Clean).with_context(|| format!("unpack {package}"))?;
     }
     let folder = format!("usr/lib/locale/{}", locale.name);
@@ -67,7 +69,10 @@ fn loader(libraries: &[PathBuf]) -> Option<PathBuf> {
     let entries = libraries.iter().filter_map(|l| fs::read_dir(l).ok()).flatten().filter_map(Result::ok);
     let mut found: Vec<PathBuf> = entries
         .filter(|e| e.file_type().is_ok_and(|t| t.is_file()))
-        .filter(|e| e.file_name().to_string_lossy().starts_with("ld-linux") || e.file_name().to_string_lossy().starts_with("ld64."))
+        .filter(|e| {
+            e.file_name().to_string_lossy().starts_with("ld-linux")
+                || e.file_name().to_string_lossy().starts_with("ld64.")
+        })
         .map(|e| e.path())
         .collect();
     found.sort();

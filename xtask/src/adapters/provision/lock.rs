@@ -19,7 +19,13 @@ impl Lock {
     ///
     /// # Errors
     /// `Refusal` of kind `Locked` after `at_most`, or the file cannot be written.
-    pub(super) fn wait(path: &Path, purpose: &str, clock: &dyn Clock, events: &dyn Events, at_most: Duration) -> Result<Self> {
+    pub(super) fn wait(
+        path: &Path,
+        purpose: &str,
+        clock: &dyn Clock,
+        events: &dyn Events,
+        at_most: Duration,
+    ) -> Result<Self> {
         let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
         let mut file = open.with_context(|| format!("open the lock {}", path.display()))?;
         let until = clock.now() + at_most;
@@ -27,7 +33,9 @@ impl Lock {
         loop {
             match file.try_lock() {
                 Ok(()) => break,
-                Err(TryLockError::Error(error)) => return Err(error).with_context(|| format!("lock {}", path.display())),
+                Err(TryLockError::Error(error)) => {
+                    return Err(error).with_context(|| format!("lock {}", path.display()));
+                }
                 Err(TryLockError::WouldBlock) => {}
             }
             if !told {

@@ -3,8 +3,8 @@
 
 use super::apt::{self, AptRoot};
 use super::child::Children;
-use crate::adapters::processes::Environment;
 use super::trouble::Purpose;
+use crate::adapters::processes::Environment;
 use crate::domain::artifact::hex;
 use crate::domain::event::Event;
 use crate::domain::exec::Exec;
@@ -53,7 +53,10 @@ impl Packages {
     }
 
     pub(super) fn find(&self, package: &str) -> Result<&Deb> {
-        self.debs.iter().find(|d| d.package() == package).with_context(|| format!("no package {package} among those fetched"))
+        self.debs
+            .iter()
+            .find(|d| d.package() == package)
+            .with_context(|| format!("no package {package} among those fetched"))
     }
 
     /// In the format of `sha256sum`.
@@ -90,7 +93,8 @@ pub(super) fn fetch(root: &AptRoot, wish: &Wish<'_>, children: &Children, events
     apt::write(&root.folder.join(&status), &pretended(wish.left_out, &root.architecture))?;
     let run = |exec: Exec| children.ask(&exec, Environment::Inherited).map_err(|e| wish.purpose.explain(e));
     let archives = format!("Dir::Cache::archives={}/", root.empty.display());
-    let resolve = root.command(&status).args(["-o", "Acquire::ForceHash=SHA256", "-o", &archives, "install", "--print-uris"]);
+    let resolve =
+        root.command(&status).args(["-o", "Acquire::ForceHash=SHA256", "-o", &archives, "install", "--print-uris"]);
     let listed = run(resolve.args(wish.packages).timeout(RESOLVE)).context("resolve the packages")?;
     let packages = Packages { debs: parse_uris(&listed)?, folder: root.folder.join("archives") };
     let missing = packages.debs.iter().filter(|d| !packages.path(d).exists()).map(|d| d.bytes).sum::<u64>();
@@ -98,15 +102,20 @@ pub(super) fn fetch(root: &AptRoot, wish: &Wish<'_>, children: &Children, events
         let (n, mb) = (packages.debs.len(), missing as f64 / 1e6);
         events.tell(Event::Note(format!("fetching {mb:.1} MB of Debian packages ({n} in all) for {}", wish.name)));
     }
-    let download = || run(root.command(&status).args(["install", "--download-only"]).args(wish.packages).timeout(DOWNLOAD));
+    let download =
+        || run(root.command(&status).args(["install", "--download-only"]).args(wish.packages).timeout(DOWNLOAD));
     download().context("download the packages")?;
     let damaged = discard_damaged(&packages)?;
     if !damaged.is_empty() {
-        events.tell(Event::Note(format!("fetching again, for its bytes are not the signed ones: {}", damaged.join(", "))));
+        events.tell(Event::Note(format!(
+            "fetching again, for its bytes are not the signed ones: {}",
+            damaged.join(", ")
+        )));
         download().context("download the damaged packages again")?;
         if let Some(file) = discard_damaged(&packages)?.first() {
             let message = format!("the package {file} does not have the SHA-256 of the signed list");
-            let hint = "something between this machine and its mirror changes files: fix or bypass it, then run this again";
+            let hint =
+                "something between this machine and its mirror changes files: fix or bypass it, then run this again";
             return Err(Refusal::new(RefusalKind::Integrity, message, hint).into());
         }
     }
@@ -137,7 +146,9 @@ fn parse_uris(text: &str) -> Result<Vec<Deb>> {
         (sound && named).then_some(Deb { file, bytes, sha256 })
     };
     let lines = text.lines().map(str::trim).filter(|line| line.starts_with('\''));
-    let mut debs = lines.map(|l| parse(l).ok_or_else(|| anyhow!("apt named a package without a SHA-256: {l}"))).collect::<Result<Vec<_>>>()?;
+    let mut debs = lines
+        .map(|l| parse(l).ok_or_else(|| anyhow!("apt named a package without a SHA-256: {l}")))
+        .collect::<Result<Vec<_>>>()?;
     debs.sort();
     if debs.is_empty() {
         return Err(anyhow!("apt resolved the packages to none"));
@@ -189,5 +200,4 @@ pub(super) fn sha256_of(path: &Path) -> Result<String> {
 }
 
 #[cfg(test)]
-
 mod tests;

@@ -55,23 +55,36 @@ impl Purpose {
 fn classify(said: &str) -> (&'static str, &'static str) {
     const KNOWN: [(&[&str], &str, &str); 7] = [
         (
-            &["NO_PUBKEY", "BADSIG", "EXPKEYSIG", "REVKEYSIG", "is not signed", "invalid signature", "couldn't be verified"],
+            &[
+                "NO_PUBKEY",
+                "BADSIG",
+                "EXPKEYSIG",
+                "REVKEYSIG",
+                "is not signed",
+                "invalid signature",
+                "couldn't be verified",
+            ],
             "the package lists' signature does not hold",
             "update the package debian-archive-keyring, and look at what stands between this machine and its mirror",
         ),
+        (&["Could not get lock"], "another apt-get works in the cache folder", "wait for it to end and run this again"),
         (
-            &["Could not get lock"],
-            "another apt-get works in the cache folder",
-            "wait for it to end and run this again",
+            &["is expired", "is not valid yet"],
+            "the package lists are not valid at this machine's time",
+            "check the clock: date -u",
         ),
-        (&["is expired", "is not valid yet"], "the package lists are not valid at this machine's time", "check the clock: date -u"),
         (
             &["Hash Sum mismatch", "File has unexpected size"],
             "the mirror delivered other bytes than its signed lists promise",
             "run this again in a few minutes: the mirror may be in the middle of an update",
         ),
         (
-            &["Unable to locate package", "has no installation candidate", "unmet dependencies", "Couldn't find any package"],
+            &[
+                "Unable to locate package",
+                "has no installation candidate",
+                "unmet dependencies",
+                "Couldn't find any package",
+            ],
             "the mirror does not offer the packages",
             "see whether /etc/apt names a full Debian mirror",
         ),
@@ -81,8 +94,16 @@ fn classify(said: &str) -> (&'static str, &'static str) {
             "see whether /etc/apt names a full Debian mirror",
         ),
         (
-            &["Could not connect", "Unable to connect", "Could not resolve", "Connection failed", "Connection timed out",
-              "Temporary failure resolving", "Failed to fetch", "Some index files failed"],
+            &[
+                "Could not connect",
+                "Unable to connect",
+                "Could not resolve",
+                "Connection failed",
+                "Connection timed out",
+                "Temporary failure resolving",
+                "Failed to fetch",
+                "Some index files failed",
+            ],
             "the Debian mirror cannot be reached",
             "check the network and the proxy that apt is to use (`apt-get update` must work)",
         ),
@@ -111,8 +132,14 @@ mod tests {
     #[test]
     fn what_apt_says_becomes_a_reason_with_a_next_step() {
         for (said, reason) in [
-            ("W: GPG error: http://m/debian trixie InRelease: ... NO_PUBKEY 6ED0\nE: The repository 'x' is not signed.", "signature"),
-            ("E: Failed to fetch http://m/InRelease  Could not connect to m:80 (10.0.0.1). - connect (111: Connection refused)", "cannot be reached"),
+            (
+                "W: GPG error: http://m/debian trixie InRelease: ... NO_PUBKEY 6ED0\nE: The repository 'x' is not signed.",
+                "signature",
+            ),
+            (
+                "E: Failed to fetch http://m/InRelease  Could not connect to m:80 (10.0.0.1). - connect (111: Connection refused)",
+                "cannot be reached",
+            ),
             ("E: The repository 'http://m/debian trixie Release' does not have a Release file.", "does not carry"),
             ("E: Unable to locate package postgresql-15", "does not offer"),
             ("E: Failed to fetch http://m/x.deb  Hash Sum mismatch", "other bytes"),
@@ -137,11 +164,15 @@ mod tests {
 
     #[test]
     fn a_system_without_apt_is_told_what_else_to_do() {
-        let missing = Refusal::new(RefusalKind::MissingCapability, "cannot start apt-get: not found", "install apt-get");
+        let missing =
+            Refusal::new(RefusalKind::MissingCapability, "cannot start apt-get: not found", "install apt-get");
         let error = Purpose::Image.explain(missing.into());
         let refusal = error.downcast_ref::<Refusal>().unwrap();
         assert_eq!(refusal.kind, RefusalKind::ImageUnavailable);
-        assert!(refusal.message.contains("cannot start apt-get") && refusal.hint.contains("docker load -i"), "{refusal:?}");
+        assert!(
+            refusal.message.contains("cannot start apt-get") && refusal.hint.contains("docker load -i"),
+            "{refusal:?}"
+        );
     }
 
     #[test]

@@ -57,7 +57,8 @@ pub fn check(conn: &Connection) -> Result<Health> {
 
 /// What `PRAGMA integrity_check` complains of; empty = ok.
 pub fn complaints(conn: &Connection, table: Option<&str>) -> Result<Vec<String>> {
-    let sql = table.map_or("PRAGMA main.integrity_check(20)".into(), |t| format!("PRAGMA main.integrity_check({})", quote(t)));
+    let sql = table
+        .map_or("PRAGMA main.integrity_check(20)".into(), |t| format!("PRAGMA main.integrity_check({})", quote(t)));
     let mut said = Vec::new();
     let mut ask = || -> rusqlite::Result<()> {
         let mut query = conn.prepare(&sql)?;
@@ -85,7 +86,8 @@ pub fn is_damage(error: &rusqlite::Error) -> bool {
 
 /// Which object a complaint is about, as far as its words tell: `Tree <root page> …` or `… index <name>`.
 fn blame(complaint: &str, roots: &BTreeMap<i64, String>) -> Option<String> {
-    let tree = complaint.strip_prefix("Tree ").and_then(|rest| rest.split(' ').next()).and_then(|n| n.parse::<i64>().ok());
+    let tree =
+        complaint.strip_prefix("Tree ").and_then(|rest| rest.split(' ').next()).and_then(|n| n.parse::<i64>().ok());
     if let Some(object) = tree.and_then(|root| roots.get(&root)) {
         return Some(object.clone());
     }

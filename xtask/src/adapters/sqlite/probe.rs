@@ -69,11 +69,6 @@ pub fn facts(db: &Path, streams: &mut Streams) -> Result<()> {
     streams.line(format_args!("mode={:o}\nuid={}\ngid={}", meta.mode() & 0o777, meta.uid(), meta.gid()))
 }
 
-/// Exits well when the database can be opened and every page of its schema read.
-pub fn ready(db: &Path) -> Result<()> {
-    open::reader(db).map(drop)
-}
-
 /// The lines of a diagnosis: a census that goes on past damage, and the violated foreign keys.
 pub fn diagnose(db: &Path, streams: &mut Streams) -> Result<()> {
     let found = header::look(db)?;

@@ -10,7 +10,8 @@ const COUNTERS_PRINT: &str = include_str!("sql/counters_print.sql");
 const DEFINITIONS: &str = include_str!("sql/definitions.sql");
 const CONTENTS: &str = include_str!("sql/contents.sql");
 const DIAGNOSE: &str = include_str!("sql/diagnose.sql");
-const ORPHANS: &str = include_str!("sql/orphans.sql");
+/// A query of every foreign key.
+pub const FOREIGN_KEYS: &str = include_str!("sql/foreign_keys.sql");
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;\n";
 
 /// Everything within the snapshot: contents, definitions, and the counters that were read before it.
@@ -38,6 +39,18 @@ pub fn census(at: &Target) -> Act {
 /// Reads everything and goes on when something cannot be read; counts rows whose parents are gone.
 pub fn diagnose(at: &Target) -> Act {
     let contents = format!("SELECT pg_temp.xtask_read(object, statement) FROM ({CONTENTS}) AS content;\n");
-    let script = format!("{SESSION}{COUNTERS}{DIAGNOSE}{contents}{DEFINITIONS}{COUNTERS_PRINT}{ORPHANS}");
+    let script = format!("{SESSION}{COUNTERS}{DIAGNOSE}{contents}{DEFINITIONS}{COUNTERS_PRINT}{}", orphans());
     Act::text(Phase::Detect, "read everything", psql(at, "diagnose"), script)
+}
+
+/// A line for every foreign key: how many rows refer to rows that do not exist. A row with a NULL in its key refers to
+/// nothing (MATCH SIMPLE). A key whose tables cannot be read has no line: its tables have theirs.
+fn orphans() -> String {
+    let question = "SELECT json_build_object(''object'', %L, ''kind'', ''orphans'', ''constraint'', %L, ''parent'', %L, \
+                    ''rows'', count(*)) FROM %s child WHERE %s AND NOT EXISTS (SELECT FROM %s parent WHERE %s)";
+    let words = "'table ' || child, name, 'table ' || parent, child_from, present, parent_from, same";
+    format!(
+        "SELECT answer FROM (SELECT pg_temp.xtask_read('', format('{question}', {words})) AS answer \
+         FROM ({FOREIGN_KEYS}) AS key WHERE valid) AS line WHERE answer ->> 'kind' = 'orphans';\n"
+    )
 }

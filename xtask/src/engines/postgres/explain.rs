@@ -1,9 +1,229 @@
 //! Known causes behind failed commands, read from their standard error. It must not know what the command was for.
 
 use crate::domain::exec::{Exec, Exit};
-use crate::domain::refusal::Refusal;
+use crate::domain::refusal::{Refusal, RefusalKind};
+
+/// What a server or program says (a part of it), what kind of cause that is, and what to do. The first that is found
+/// counts, so a narrower cause comes before the wider one that follows from it. `{user}` is the role that asked.
+const KNOWN: &[(&str, RefusalKind, &str)] = &[
+    (
+        "xtask: database",
+        RefusalKind::TargetNotEmpty,
+        "restore into a fresh place, or drop that database first if nobody needs it",
+    ),
+    (
+        "password authentication failed",
+        RefusalKind::AccessDenied,
+        "correct the password of role {user} in the stack's env file",
+    ),
+    ("no password supplied", RefusalKind::AccessDenied, "give the password of role {user} in the stack's env file"),
+    (
+        "no pg_hba.conf entry",
+        RefusalKind::AccessDenied,
+        "let role {user} in from 127.0.0.1 in the server's pg_hba.conf",
+    ),
+    ("row-level security policy", RefusalKind::AccessDenied, "as a superuser: ALTER ROLE {user} BYPASSRLS;"),
+    ("permission denied to", RefusalKind::AccessDenied, "name a role that may do this in recovery.yaml"),
+    (
+        "permission denied for large object",
+        RefusalKind::AccessDenied,
+        "name a superuser, or the large objects' owner, in recovery.yaml",
+    ),
+    ("permission denied", RefusalKind::AccessDenied, "as a superuser: GRANT pg_read_all_data TO {user};"),
+    ("must be owner of", RefusalKind::AccessDenied, "name a role that owns it in recovery.yaml"),
+    ("server version mismatch", RefusalKind::VersionMismatch, "dump with the server's own image, or a newer one"),
+    (
+        "unsupported version (",
+        RefusalKind::VersionMismatch,
+        "restore with the image that the backup was made on, or a newer one",
+    ),
+    ("No space left on device", RefusalKind::Storage, "free space where the server keeps its data: df -h"),
+    ("could not extend file", RefusalKind::Storage, "free space where the server keeps its data: df -h"),
+    ("Read-only file system", RefusalKind::Storage, "mount the folder for writing"),
+    ("Disk quota exceeded", RefusalKind::Storage, "free space, or raise the quota"),
+    ("is not available", RefusalKind::MissingCapability, "restore with an image that brings the extension"),
+    (
+        "could not open extension control file",
+        RefusalKind::MissingCapability,
+        "restore with an image that brings the extension",
+    ),
+    (
+        "could not access file \"$libdir",
+        RefusalKind::MissingCapability,
+        "restore with an image that brings the library",
+    ),
+    (
+        "has no installation script nor update path",
+        RefusalKind::MissingCapability,
+        "restore with an image that brings this version",
+    ),
+    ("locale name", RefusalKind::MissingCapability, "restore with an image that has this locale"),
+    ("does not match locale", RefusalKind::MissingCapability, "restore with an image that has this locale"),
+    ("collation", RefusalKind::MissingCapability, "restore with an image that has this collation"),
+    (
+        "executable file not found",
+        RefusalKind::MissingCapability,
+        "use an image that brings PostgreSQL's client programs",
+    ),
+    (
+        "invalid page in block",
+        RefusalKind::Producer,
+        "the source is damaged: find out how much with `cargo xtask test-recovery --live`",
+    ),
+    ("could not read block", RefusalKind::Producer, "the source is damaged: look at the server's log and its disk"),
+    (
+        "lock timeout",
+        RefusalKind::Producer,
+        "find who holds the lock: SELECT * FROM pg_stat_activity WHERE state <> 'idle';",
+    ),
+    ("canceling statement due to", RefusalKind::Producer, "look at the server's log, then run this again"),
+    ("server closed the connection", RefusalKind::Producer, "look at the server's log, then run this again"),
+    ("terminating connection", RefusalKind::Producer, "look at the server's log, then run this again"),
+    ("the database system is", RefusalKind::Producer, "wait until the server has started, then run this again"),
+    ("too many connections", RefusalKind::Producer, "close connections, or raise max_connections"),
+    ("connection slots", RefusalKind::Producer, "close connections, or raise max_connections"),
+    ("Connection refused", RefusalKind::Producer, "start the server, or correct its port in recovery.yaml"),
+    ("Is the server running", RefusalKind::Producer, "start the server, or correct its port in recovery.yaml"),
+    ("does not appear to be a valid archive", RefusalKind::BadArtifact, "verify the backup set, or choose another"),
+    ("input file is too short", RefusalKind::BadArtifact, "verify the backup set, or choose another"),
+    ("could not read from input file", RefusalKind::BadArtifact, "verify the backup set, or choose another"),
+    ("already exists", RefusalKind::TargetNotEmpty, "restore into a fresh place"),
+];
 
 /// The known cause behind a failed command, if it is one.
-pub fn explain(_exec: &Exec, _exit: &Exit) -> Option<Refusal> {
-    None
+pub fn explain(exec: &Exec, exit: &Exit) -> Option<Refusal> {
+    if exit.ok() {
+        return None;
+    }
+    let user = exec.args.iter().find_map(|arg| arg.strip_prefix("--username=")).unwrap_or("postgres");
+    let refusal = |kind, line: &str, hint: &str| {
+        Refusal::new(
+            kind,
+            format!("{}: {}", exec.program_name(), said(line)),
+            hint.replace("{user}", &super::client::ident(user)),
+        )
+    };
+    let line_with = |part: &str| exit.stderr.lines().find(|line| line.contains(part));
+    if let Some(line) = exit.stderr.lines().find(|line| line.contains("does not exist")) {
+        let fatal = line.contains("FATAL:");
+        if fatal && line.contains("database \"") {
+            return Some(refusal(RefusalKind::MissingStore, line, "correct the store's database in recovery.yaml"));
+        }
+        if fatal && line.contains("role \"") {
+            return Some(refusal(RefusalKind::AccessDenied, line, "correct the store's user in recovery.yaml"));
+        }
+        if line.contains("role \"") {
+            let hint = "restore a set that holds the roles too, or create the role first";
+            return Some(refusal(RefusalKind::MissingCapability, line, hint));
+        }
+    }
+    if let Some(mismatch) = line_with("server version:") {
+        // pg_dump says which versions on the line after its refusal.
+        let hint = "dump with the server's own image, or a newer one";
+        return Some(refusal(
+            RefusalKind::VersionMismatch,
+            &format!("server version mismatch: {}", said(mismatch)),
+            hint,
+        ));
+    }
+    let known = KNOWN.iter().find_map(|(part, kind, hint)| Some((line_with(part)?, *kind, *hint)));
+    if let Some((line, kind, hint)) = known {
+        return Some(refusal(kind, line, hint));
+    }
+    match exit.code {
+        137 => Some(refusal(RefusalKind::Producer, "was killed", "look for a lack of memory: docker inspect, dmesg")),
+        126 | 127 => Some(refusal(
+            RefusalKind::MissingCapability,
+            "is not at this site",
+            "use an image that brings PostgreSQL's client programs",
+        )),
+        _ => None,
+    }
+}
+
+/// A line without what programs and servers put before it: `pg_restore: error: …: ERROR:  relation …` is about the relation.
+fn said(line: &str) -> &str {
+    let starts = ["ERROR:", "FATAL:", "PANIC:", "error:", "detail:"];
+    let begin = starts.iter().filter_map(|start| line.rfind(start).map(|at| at + start.len())).max().unwrap_or(0);
+    line[begin..].trim()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(stderr: &str) -> Option<Refusal> {
+        let exec = Exec::site("pg_dump").arg("--username=app");
+        explain(&exec, &Exit { code: 1, stderr: stderr.into(), declared_bytes: None })
+    }
+
+    #[test]
+    fn each_known_cause_has_its_kind() {
+        use RefusalKind::*;
+        let cases = [
+            (
+                "psql: error: connection to server at \"127.0.0.1\", port 5432 failed: FATAL:  password authentication failed for user \"app\"",
+                AccessDenied,
+            ),
+            ("psql: error: connection to server failed: FATAL:  database \"shpo\" does not exist", MissingStore),
+            ("psql: error: connection to server failed: FATAL:  role \"nobody\" does not exist", AccessDenied),
+            (
+                "pg_restore: error: could not execute query: ERROR:  role \"shop_owner\" does not exist",
+                MissingCapability,
+            ),
+            ("pg_dump: error: query failed: ERROR:  permission denied for table orders", AccessDenied),
+            (
+                "pg_dump: error: query failed: ERROR:  query would be affected by row-level security policy for table \"r\"",
+                AccessDenied,
+            ),
+            (
+                "pg_dump: error: aborting because of server version mismatch\npg_dump: detail: server version: 17.2; pg_dump version: 15.20",
+                VersionMismatch,
+            ),
+            ("pg_restore: error: unsupported version (1.16) in file header", VersionMismatch),
+            ("dd: error writing '/xtask/data.dump': No space left on device", Storage),
+            (
+                "pg_restore: error: could not execute query: ERROR:  could not extend file \"base/1/2\": wrote only 4096 of 8192 bytes",
+                Storage,
+            ),
+            (
+                "pg_restore: error: could not execute query: ERROR:  extension \"postgis\" is not available",
+                MissingCapability,
+            ),
+            ("psql:<stdin>:1: ERROR:  invalid LC_COLLATE locale name: \"tlh_QO\"", MissingCapability),
+            ("pg_dump: error: server closed the connection unexpectedly", Producer),
+            ("pg_dump: error: query failed: FATAL:  terminating connection due to administrator command", Producer),
+            (
+                "pg_dump: error: Dumping the contents failed: ERROR:  invalid page in block 3 of relation base/1/2",
+                Producer,
+            ),
+            ("psql:<stdin>:9: ERROR:  xtask: database shop holds 32 tables", TargetNotEmpty),
+            ("pg_restore: error: could not execute query: ERROR:  relation \"orders\" already exists", TargetNotEmpty),
+            ("pg_restore: error: input file does not appear to be a valid archive", BadArtifact),
+        ];
+        for (stderr, kind) in cases {
+            assert_eq!(of(stderr).map(|r| r.kind), Some(kind), "{stderr}");
+        }
+        assert_eq!(of("something nobody has seen"), None);
+    }
+
+    #[test]
+    fn a_cause_is_said_in_the_servers_words_with_what_to_type() {
+        let refusal = of("pg_dump: error: query failed: ERROR:  permission denied for table orders").unwrap();
+        assert_eq!(refusal.message, "pg_dump: permission denied for table orders");
+        assert_eq!(refusal.hint, "as a superuser: GRANT pg_read_all_data TO \"app\";");
+        let refusal = of(
+            "pg_dump: error: aborting because of server version mismatch\npg_dump: detail: server version: 17.2; pg_dump version: 15.20",
+        );
+        assert_eq!(
+            refusal.unwrap().message,
+            "pg_dump: server version mismatch: server version: 17.2; pg_dump version: 15.20"
+        );
+    }
+
+    #[test]
+    fn success_needs_no_explanation() {
+        let exit = Exit { code: 0, stderr: "already exists".into(), declared_bytes: None };
+        assert_eq!(explain(&Exec::site("psql"), &exit), None);
+    }
 }

@@ -23,6 +23,8 @@ const LOADING: &str =
     "-c synchronous_commit=off -c maintenance_work_mem=192MB -c statement_timeout=0 -c lock_timeout=60s";
 
 const REPLAY: &str = include_str!("sql/replay.sql");
+/// Looks at who has the name that is to be restored.
+pub const TARGET: &str = include_str!("sql/target.sql");
 const SWAP: &str = include_str!("sql/swap.sql");
 
 /// Where the staged archive is.
@@ -124,15 +126,15 @@ fn replay(at: &Target, from: &Component, extra: &str, database: Option<&str>) ->
 
 /// The last act: the real name changes hands, unless somebody's data has it.
 fn swap(at: &Target, fresh: &str) -> Act {
-    let variables = [
-        ("name", at.name.as_str()),
-        ("fresh", fresh),
-        ("old", &companion(&at.name, OLD)),
-        ("maintenance", maintenance(&at.name)),
-    ];
-    let set = |(name, value): (&str, &str)| format!("\\set {name} {}\n", backslash_word(value));
-    let script = format!("{}{SESSION}{SWAP}", variables.map(set).concat());
+    let fresh = format!("\\set fresh {}\n", backslash_word(fresh));
+    let script = format!("{fresh}{}{SESSION}{TARGET}{SWAP}", variables(at));
     Act::text(Phase::Index, "give it the real name", psql_on(at, maintenance(&at.name), "restore"), script)
+}
+
+/// The names that the scripts of a restore speak of, as psql variables.
+pub fn variables(at: &Target) -> String {
+    let all = [("name", at.name.as_str()), ("old", &companion(&at.name, OLD)), ("maintenance", maintenance(&at.name))];
+    all.map(|(name, value)| format!("\\set {name} {}\n", backslash_word(value))).concat()
 }
 
 /// A word of a psql backslash command.

@@ -18,6 +18,7 @@ pub(super) fn mended(
     let lost: BTreeSet<&str> = diagnosis.lost().collect();
     let mut wrong = Vec::new();
     let mut set_aside = 0;
+    let mut short = Vec::new();
     let mut proof = ProofRecord { contents: 0, objects: 0, rows: 0, quarantined };
     for (object, before) in &truth.objects {
         let promised =
@@ -29,7 +30,10 @@ pub(super) fn mended(
                 proof.rows += got;
                 if now != promised {
                     match rows.checked_sub(*got).filter(|missing| *missing > 0) {
-                        Some(missing) => set_aside += missing,
+                        Some(missing) => {
+                            set_aside += missing;
+                            short.push(format!("{missing} of {object}"));
+                        }
                         None => wrong.push(format!("{object}: content differs ({got} rows, {rows} promised)")),
                     }
                 }
@@ -44,7 +48,8 @@ pub(super) fn mended(
         wrong.push(format!("{object}: was not there before"));
     }
     if set_aside != quarantined {
-        wrong.push(format!("{set_aside} rows are missing, but {quarantined} were set aside"));
+        let short = if short.is_empty() { "none".to_owned() } else { short.join(", ") };
+        wrong.push(format!("{set_aside} rows are missing ({short}), but {quarantined} were set aside"));
     }
     match wrong.len() {
         0 if proof.contents == 0 => Err(Why::new("there is nothing to prove")),

@@ -63,7 +63,11 @@ fn packages_become_one_tree_owned_by_root_with_the_top_folders_merged_into_usr()
         (EntryType::Symlink, "./lib64", 0o777, "usr/lib64"),
         (EntryType::Symlink, "./etc/localtime", 0o777, "/usr/share/zoneinfo/Etc/UTC"),
     ]);
-    let two = package(&[(DIR, "./usr/bin/", 0o700, ""), (FILE, "./usr/bin/su", 0o755, "another"), (FILE, "./usr/x", 0o644, "x")]);
+    let two = package(&[
+        (DIR, "./usr/bin/", 0o700, ""),
+        (FILE, "./usr/bin/su", 0o755, "another"),
+        (FILE, "./usr/x", 0o644, "x"),
+    ]);
     let (written, tar) = layered(&[], &[one, two]).unwrap();
     assert_eq!(
         list(&tar),
@@ -85,9 +89,17 @@ fn packages_become_one_tree_owned_by_root_with_the_top_folders_merged_into_usr()
 
 #[test]
 fn dropped_paths_stay_out_with_all_that_is_below_them() {
-    let files = ["usr/share/doc/a/copyright", "usr/share/docs", "usr/lib/x86/gconv/a.so", "etc/cron.daily/x", "etc/cron", "usr/lib/llvmjit.so"];
+    let files = [
+        "usr/share/doc/a/copyright",
+        "usr/share/docs",
+        "usr/lib/x86/gconv/a.so",
+        "etc/cron.daily/x",
+        "etc/cron",
+        "usr/lib/llvmjit.so",
+    ];
     let entries: Vec<Entry<'_>> = files.iter().map(|f| (FILE, *f, 0o644, "")).collect();
-    let (_, tar) = layered(&["usr/share/doc", "usr/lib/*/gconv", "etc/cron.*", "usr/lib/llvmjit*"], &[package(&entries)]).unwrap();
+    let (_, tar) =
+        layered(&["usr/share/doc", "usr/lib/*/gconv", "etc/cron.*", "usr/lib/llvmjit*"], &[package(&entries)]).unwrap();
     let left: Vec<String> = list(&tar).into_iter().filter(|l| !l.contains("/ ")).collect();
     assert_eq!(left, ["usr/share/docs 644 0", "etc/cron 644 0"]);
 }
@@ -114,7 +126,11 @@ fn the_recipe_s_own_entries_come_first_and_win() {
     layer.directory("var/lib/data", (0o1777, 999, 999)).unwrap();
     layer.link("var/run", "/run").unwrap();
     layer.file("etc/passwd", 0o644, b"root").unwrap();
-    let theirs = package(&[(DIR, "./var/run/", 0o755, ""), (FILE, "./etc/passwd", 0o600, "other"), (DIR, "./var/lib/data/", 0o700, "")]);
+    let theirs = package(&[
+        (DIR, "./var/run/", 0o755, ""),
+        (FILE, "./etc/passwd", 0o600, "other"),
+        (DIR, "./var/lib/data/", 0o700, ""),
+    ]);
     layer.package(&mut theirs.as_slice()).unwrap();
     let (_, tar) = layer.finish().unwrap();
     assert!(list(&tar).contains(&"var/lib/data/ 1777 999".to_owned()), "{:?}", list(&tar));
@@ -144,7 +160,8 @@ fn hostile_or_damaged_packages_are_refused() {
 fn long_paths_and_link_targets_survive() {
     let (path, target) = (format!("usr/{}/{}", "p".repeat(80), "f".repeat(80)), "t/".repeat(70) + "end");
     let linked = format!("usr/{}", "l".repeat(120));
-    let (_, tar) = layered(&[], &[package(&[(FILE, &path, 0o644, "x"), (EntryType::Symlink, &linked, 0o777, &target)])]).unwrap();
+    let (_, tar) =
+        layered(&[], &[package(&[(FILE, &path, 0o644, "x"), (EntryType::Symlink, &linked, 0o777, &target)])]).unwrap();
     assert!(list(&tar).contains(&format!("{path} 644 0")));
     assert!(list(&tar).contains(&format!("{linked} 777 0 -> {target}")));
 }
@@ -155,7 +172,8 @@ fn the_same_packages_give_the_same_bytes_whenever_they_are_unpacked() {
     let children = Children::new(Arc::new(SystemClock::start()));
     let Some(architecture) = fixture::architecture(&children, &["dpkg-deb"], test) else { return };
     let pool = tempfile::tempdir().unwrap();
-    let files = |words: &str| vec![("usr/bin/tool".to_owned(), words.into()), ("usr/share/doc/x".to_owned(), b"doc".to_vec())];
+    let files =
+        |words: &str| vec![("usr/bin/tool".to_owned(), words.into()), ("usr/share/doc/x".to_owned(), b"doc".to_vec())];
     let debs = [
         fixture::deb(&children, pool.path(), "a", &architecture, "", &files("one")),
         fixture::deb(&children, pool.path(), "b", &architecture, "", &[("lib/b.so".to_owned(), vec![7; 100_000])]),

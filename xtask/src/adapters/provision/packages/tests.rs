@@ -86,7 +86,10 @@ impl Mirror {
                 let show = Exec::site("dpkg-deb").args(["--field", path.to_str().unwrap()]);
                 list.push_str(self.children.ask(&show, Environment::Inherited).unwrap().trim_end());
                 let (size, name) = (fs::metadata(&path).unwrap().len(), path.file_name().unwrap().to_str().unwrap());
-                list.push_str(&format!("\nFilename: ./{name}\nSize: {size}\nSHA256: {}\n\n", sha256_of(&path).unwrap()));
+                list.push_str(&format!(
+                    "\nFilename: ./{name}\nSize: {size}\nSHA256: {}\n\n",
+                    sha256_of(&path).unwrap()
+                ));
             }
         }
         fs::write(self.pool.join("Packages"), list).unwrap();

@@ -24,7 +24,13 @@ pub(super) fn architecture(children: &Children, programs: &[&str], test: &str) -
             return None;
         }
     }
-    Some(children.ask(&Exec::site("dpkg").arg("--print-architecture"), Environment::Inherited).unwrap().trim().to_owned())
+    Some(
+        children
+            .ask(&Exec::site("dpkg").arg("--print-architecture"), Environment::Inherited)
+            .unwrap()
+            .trim()
+            .to_owned(),
+    )
 }
 
 /// Builds `<pool>/<name>_1.0_<architecture>.deb` with these files.
@@ -53,7 +59,8 @@ pub(super) fn deb(
     fs::write(folder.join("control"), control).unwrap();
     let path = pool.join(format!("{name}_1.0_{architecture}.deb"));
     let build = Exec::site("dpkg-deb").args(["--root-owner-group", "--build"]);
-    let build = build.args([tree.path().to_str().unwrap(), path.to_str().unwrap()]).env("SOURCE_DATE_EPOCH", "1700000000");
+    let build =
+        build.args([tree.path().to_str().unwrap(), path.to_str().unwrap()]).env("SOURCE_DATE_EPOCH", "1700000000");
     children.ask(&build, Environment::Inherited).unwrap();
     path
 }

@@ -170,11 +170,17 @@ WITH extended AS (
          coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale'), d.datconnlimit, pg_get_userbyid(d.datdba), r.acl, shobj_description(d.oid, 'pg_database'))
     FROM pg_database d LEFT JOIN rights r ON r.class = 'pg_database'::regclass AND r.oid = d.oid WHERE d.datname = current_database()
   UNION ALL
-  -- What falls with a table when it is dropped with CASCADE: a selective restore brings it back.
+  -- What hangs on a table: views fall with it when it is dropped with CASCADE, and a selective restore brings them back.
   SELECT DISTINCT format('use of %s by %s %s', c.name, CASE v.relkind WHEN 'm' THEN 'materialized view' ELSE 'view' END, v.name), c.name, ''
     FROM pg_depend d JOIN pg_rewrite u ON u.oid = d.objid JOIN holder v ON v.oid = u.ev_class AND v.relkind IN ('v', 'm')
     JOIN holder c ON c.oid = d.refobjid AND c.oid <> v.oid
    WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND d.deptype = 'n'
+  UNION ALL
+  SELECT format('use of %s by foreign key %s.%I', p.name, c.name, o.conname), p.name, ''
+    FROM pg_constraint o JOIN holder c ON c.oid = o.conrelid JOIN holder p ON p.oid = o.confrelid WHERE o.contype = 'f' AND o.conparentid = 0
+  UNION ALL
+  SELECT format('use of %s by table %s', p.name, c.name), p.name, ''
+    FROM pg_inherits i JOIN holder c ON c.oid = i.inhrelid JOIN holder p ON p.oid = i.inhparent
 ), steady AS (
   -- The server prints `ARRAY['a'::varchar]::text[]` once as written and, after a dump and a restore, as `ARRAY[('a'::varchar)::text]`.
   SELECT object, belongs, CASE WHEN text LIKE '%ARRAY[%' THEN regexp_replace(text, '::(character varying|text|bpchar|character)(\(\d+\))?(\[\])?|[()\s]', '', 'g')
