@@ -92,7 +92,9 @@ impl Sites for DockerSites {
     }
 
     fn abandon(&self) -> Result<()> {
-        removal::abandon(&self.engine)
+        // The engine's things go whether or not a build ends as it should.
+        let ended = self.images.abandon();
+        removal::abandon(&self.engine).and(ended)
     }
 
     fn machine(&self) -> Machine {

@@ -142,7 +142,7 @@ impl Provisioner {
         }
         let why = if found.unusable.is_empty() { "none is here".to_owned() } else { found.unusable.join("; ") };
         events.tell(Event::Note(format!("fetching Docker Compose v2 from Debian's package: {why}")));
-        self.fetch_compose(events).map_err(|error| compose::with_unusable(error, &found.unusable))
+        self.fetch_compose(events).with_context(|| format!("get Docker Compose v2 ({why})"))
     }
 
     fn fetch_compose(&self, events: &dyn Events) -> Result<PathBuf> {
@@ -159,7 +159,7 @@ impl Provisioner {
         compose::install(&self.cache, &packages, &self.children, events)
     }
 
-    /// Kills every child that runs for this provisioner: for signals and panics.
+    /// Kills every child that runs for this provisioner and starts no more: for signals and panics.
     ///
     /// # Errors
     /// A child that does not go.

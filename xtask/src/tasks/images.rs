@@ -229,7 +229,10 @@ mod tests {
     fn the_plan_names_what_would_be_built() {
         let build = |no_load| Args { action: Action::Build { names: vec!["postgres:15".into()], no_load } };
         let plan_text = plan(&build(false)).unwrap();
-        assert!(plan_text.contains("build localhost/xtask-postgres:15") && plan_text.contains("load it"), "{plan_text}");
+        assert!(
+            plan_text.contains("build localhost/xtask-postgres:15") && plan_text.contains("load it"),
+            "{plan_text}"
+        );
         assert!(!plan(&build(true)).unwrap().contains("load it"));
     }
 }

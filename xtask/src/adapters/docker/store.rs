@@ -75,7 +75,11 @@ async fn load(docker: &Docker, archive: File) -> Result<()> {
             let said = fault::message(&error.into());
             let full = said.contains("no space left");
             let kind = if full { RefusalKind::Storage } else { RefusalKind::ImageUnavailable };
-            let hint = if full { "free some space on the engine's disk: docker system df" } else { "look at the engine's own log" };
+            let hint = if full {
+                "free some space on the engine's disk: docker system df"
+            } else {
+                "look at the engine's own log"
+            };
             return Err(Refusal::new(kind, format!("the engine does not take the image: {said}"), hint).into());
         }
     }
@@ -92,7 +96,8 @@ async fn nameless(docker: &Docker) -> Result<HashSet<String>> {
 
 /// Without force: an image that a container uses stays, and 409 says so.
 async fn remove(docker: &Docker, id: &str) -> Result<()> {
-    let removed = within(fault::CHANGE, "remove an image", docker.remove_image(id, None::<RemoveImageOptions>, None)).await;
+    let removed =
+        within(fault::CHANGE, "remove an image", docker.remove_image(id, None::<RemoveImageOptions>, None)).await;
     match removed.map(drop) {
         Err(error) if matches!(fault::status(&error), Some(404 | 409)) => Ok(()),
         other => other,

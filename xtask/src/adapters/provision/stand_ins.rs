@@ -4,6 +4,7 @@
 use super::{Provisioner, recipe_for};
 use crate::adapters::docker::{ImageRecipes, Recipe};
 use crate::ports::ImageLoader;
+use anyhow::Result;
 use std::sync::Arc;
 
 /// Every local recipe, ready to be built and loaded.
@@ -28,5 +29,9 @@ impl ImageRecipes for StandIns {
             reference: recipe.reference.clone(),
             build: Box::new(move |events| provisioner.provide(&recipe, &*loader, events)),
         })
+    }
+
+    fn abandon(&self) -> Result<()> {
+        self.provisioner.abandon()
     }
 }

@@ -98,7 +98,7 @@ fn an_image_of_the_current_recipe_is_left_alone_and_any_other_is_replaced() {
     assert!(current.loaded.lock().unwrap().is_empty());
     for other in [Engine::with_label("an older recipe"), Engine::default()] {
         provisioner.provide(&postgres(), &other, &Silent).unwrap();
-        assert_eq!(other.loaded.lock().unwrap().as_slice(), [archive.clone()]);
+        assert_eq!(*other.loaded.lock().unwrap(), vec![archive.clone()]);
     }
 }
 
