@@ -15,6 +15,8 @@ mod docker_rig;
 #[cfg(feature = "docker")]
 mod docker_sites;
 #[cfg(feature = "docker")]
+mod docker_store;
+#[cfg(feature = "docker")]
 mod docker_streams;
 mod env_files;
 mod postgres_engine;

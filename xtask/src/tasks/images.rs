@@ -3,7 +3,7 @@
 use crate::adapters::provision::{Freshness, ImageRecipe, Provisioner, recipes, stand_in};
 use crate::domain::event::Event;
 use crate::domain::refusal::{Refusal, RefusalKind};
-use crate::exit_code::{BROKEN, PASSED};
+use crate::exit_code::{self, PASSED};
 use crate::ports::{EngineImage, Events, ImageLoader};
 use anyhow::{Context, Result};
 use std::io::Write;
@@ -42,7 +42,7 @@ pub struct Workshop<'a> {
     pub events: &'a dyn Events,
 }
 
-/// Builds or lists; 0 when done, 3 when the engine could not be asked.
+/// Builds or lists; 0 when done, the cause's own code when the engine could not be asked for the list.
 ///
 /// # Errors
 /// `Refusal`: `Configuration` for an unknown name, those of [`Provisioner::build`], those of the engine.
@@ -122,7 +122,7 @@ fn list(loader: &dyn ImageLoader, out: &mut dyn Write) -> Result<u8> {
         let (state, image) = match loader.find(&recipe.reference) {
             Ok(image) => (state(&recipe, image.as_ref()), image),
             Err(error) => {
-                code = BROKEN;
+                code = exit_code::of(&error);
                 unknown = Some(format!("the engine could not be asked: {error:#}"));
                 ("not known", None)
             }
@@ -181,7 +181,9 @@ mod tests {
 
     impl ImageLoader for Engine {
         fn find(&self, reference: &str) -> Result<Option<EngineImage>> {
-            anyhow::ensure!(self.answers, "no socket");
+            if !self.answers {
+                return Err(Refusal::new(RefusalKind::DockerUnavailable, "no socket", "start Docker").into());
+            }
             let current = recipes()?.into_iter().find(|r| r.reference == reference && r.major == "15");
             let digest = current.map_or_else(|| "older".to_owned(), |r| r.digest);
             let labels = BTreeMap::from([(DIGEST_LABEL.to_owned(), digest)]);
@@ -206,7 +208,7 @@ mod tests {
     #[test]
     fn an_engine_that_does_not_answer_makes_the_list_unknown_not_empty() {
         let mut out = Vec::new();
-        assert_eq!(list(&Engine { answers: false }, &mut out).unwrap(), BROKEN);
+        assert_eq!(list(&Engine { answers: false }, &mut out).unwrap(), 30);
         let text = String::from_utf8(out).unwrap();
         assert!(text.contains("not known") && text.contains("no socket"), "{text}");
     }
