@@ -1,4 +1,5 @@
 //! Every integration test, in one binary: one module a promise.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests may fail as tests do")]
 
 mod command;
 mod contracts;
@@ -14,6 +15,8 @@ mod docker_removal;
 mod docker_rig;
 #[cfg(feature = "docker")]
 mod docker_sites;
+#[cfg(feature = "docker")]
+mod docker_store;
 #[cfg(feature = "docker")]
 mod docker_streams;
 mod drills;

@@ -2,6 +2,7 @@
 //! and an exit code.
 
 use clap::Parser;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -46,6 +47,7 @@ fn run(cli: &Cli) -> anyhow::Result<u8> {
             Ok(exit_code::PASSED)
         }
         Task::Ci(args) => tasks::ci::run(args, &here.workspace),
+        Task::Images(args) => images(cli, &here, args, &mut out),
         Task::Sweep(_) => tasks::sweep::run(&here.world(cli)?, &mut out),
         Task::Backup(args) => {
             let project = load(&here.options(cli))?;
@@ -89,6 +91,31 @@ fn test_recovery(cli: &Cli, here: &Here, project: &Project, args: &tasks::test_r
         },
     );
     Ok(published.exit_code(&report))
+}
+
+#[cfg(feature = "docker")]
+fn images(cli: &Cli, here: &Here, args: &tasks::images::Args, out: &mut dyn Write) -> anyhow::Result<u8> {
+    use xtask::adapters::docker::{DockerImages, RunIdentity};
+    use xtask::adapters::provision::Provisioner;
+    if cli.plan {
+        say(out, &tasks::images::plan(args)?)?;
+        return Ok(exit_code::PASSED);
+    }
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    let loader = DockerImages::connect(&RunIdentity::of_this_process(run_id(clock.as_ref()))?)?;
+    let provisioner = Arc::new(Provisioner::new(here.cache(), clock));
+    let abandoned = Arc::clone(&provisioner);
+    signals::clean_up_on_signals(move || abandoned.abandon())?;
+    let events = here.events(cli);
+    let workshop = tasks::images::Workshop { provisioner: &provisioner, loader: &loader, events: events.as_ref() };
+    tasks::images::run(args, &workshop, out)
+}
+
+#[cfg(not(feature = "docker"))]
+fn images(_: &Cli, here: &Here, _: &tasks::images::Args, _: &mut dyn Write) -> anyhow::Result<u8> {
+    let hint = "build with the `docker` feature, which is on by default";
+    let message = format!("this binary was built without Docker and leaves {} alone", here.cache().display());
+    Err(Refusal::new(xtask::domain::refusal::RefusalKind::DockerUnavailable, message, hint).into())
 }
 
 fn tool(words: &[String]) -> anyhow::Result<()> {
@@ -137,14 +164,17 @@ impl Here {
     }
 
     #[cfg(feature = "docker")]
-    fn containers(&self, run: &str, _events: &Arc<dyn Events>) -> anyhow::Result<Result<Arc<dyn Sites>, Refusal>> {
-        use xtask::adapters::docker::{DockerSites, NoRecipes, RunIdentity};
+    fn containers(&self, run: &str, clock: &Arc<dyn Clock>) -> anyhow::Result<Result<Arc<dyn Sites>, Refusal>> {
+        use xtask::adapters::docker::{DockerImages, DockerSites, RunIdentity};
+        use xtask::adapters::provision::{Provisioner, StandIns};
         let identity = RunIdentity::of_this_process(run)?;
-        Ok(Ok(Arc::new(DockerSites::connect(&identity, Arc::new(NoRecipes))?)))
+        let provisioner = Arc::new(Provisioner::new(self.cache(), Arc::clone(clock)));
+        let recipes = StandIns::new(provisioner, Arc::new(DockerImages::connect(&identity)?));
+        Ok(Ok(Arc::new(DockerSites::connect(&identity, Arc::new(recipes))?)))
     }
 
     #[cfg(not(feature = "docker"))]
-    fn containers(&self, _run: &str, _events: &Arc<dyn Events>) -> anyhow::Result<Result<Arc<dyn Sites>, Refusal>> {
+    fn containers(&self, _run: &str, _clock: &Arc<dyn Clock>) -> anyhow::Result<Result<Arc<dyn Sites>, Refusal>> {
         let hint = "build with the `docker` feature, which is on by default";
         Ok(Err(Refusal::new(
             xtask::domain::refusal::RefusalKind::DockerUnavailable,
@@ -158,9 +188,10 @@ impl Here {
         let run = run_id(clock.as_ref());
         let events = self.events(cli);
         let directory = DirectorySites::new(&run, std::env::current_exe()?, None);
-        let containers = self.containers(&run, &events)?;
+        let containers = self.containers(&run, &clock)?;
         let sites: Arc<dyn Sites> = Arc::new(LocalSites::new(directory, containers));
-        signals::clean_up_on_signals(Arc::clone(&sites))?;
+        let abandoned = Arc::clone(&sites);
+        signals::clean_up_on_signals(move || abandoned.abandon())?;
         Ok(World { clock, sites, events, run })
     }
 }

@@ -16,9 +16,11 @@ mod mounts;
 mod owned;
 mod pull;
 mod removal;
+mod store;
 
 pub use identity::{Life, Owner, RunIdentity};
 pub use images::{Build, ImageRecipes, NoRecipes, Recipe};
+pub use store::DockerImages;
 
 use crate::domain::event::Event;
 use crate::domain::refusal::{Refusal, RefusalKind};
@@ -90,7 +92,9 @@ impl Sites for DockerSites {
     }
 
     fn abandon(&self) -> Result<()> {
-        removal::abandon(&self.engine)
+        // The engine's things go whether or not a build ends as it should.
+        let ended = self.images.abandon();
+        removal::abandon(&self.engine).and(ended)
     }
 
     fn machine(&self) -> Machine {
