@@ -15,7 +15,9 @@ mod images;
 mod mounts;
 mod owned;
 mod pull;
+mod pump;
 mod removal;
+mod trailer;
 
 pub use identity::{Life, Owner, RunIdentity};
 pub use images::{Build, ImageRecipes, NoRecipes, Recipe};
