@@ -15,8 +15,10 @@ mod images;
 mod mounts;
 mod owned;
 mod pull;
+mod pump;
 mod removal;
 mod store;
+mod trailer;
 
 pub use identity::{Life, Owner, RunIdentity};
 pub use images::{Build, ImageRecipes, NoRecipes, Recipe};
