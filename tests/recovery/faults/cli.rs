@@ -33,7 +33,9 @@ pub fn ends(folder: &Path, words: &[&str], code: i32, says: &[&str], hints: &str
 fn a_file_that_is_no_database_ends_the_command_with_its_own_code() {
     let folder = tempfile::tempdir().unwrap();
     let recovery = |file: &str| {
-        let text = format!("stacks:\n  shop:\n    folder: .\n    stores:\n      app:\n        engine: sqlite\n        path: {file}\n");
+        let text = format!(
+            "stacks:\n  shop:\n    folder: .\n    stores:\n      app:\n        engine: sqlite\n        path: {file}\n"
+        );
         std::fs::write(folder.path().join("recovery.yaml"), text).unwrap();
     };
     database(&folder.path().join("app.db"), 1);
