@@ -27,6 +27,9 @@ pub enum Action {
         /// Leave each image as a file for `docker load -i`, and the engine alone
         #[arg(long)]
         no_load: bool,
+        /// Only what the engine lacks or has from an older recipe; needs no network when nothing is missing
+        #[arg(long, conflicts_with = "no_load")]
+        if_missing: bool,
     },
     /// Show every recipe and whether the engine has its image as the recipe is now
     List,
@@ -49,8 +52,13 @@ pub struct Workshop<'a> {
 pub fn run(args: &Args, workshop: &Workshop<'_>, out: &mut dyn Write) -> Result<u8> {
     match &args.action {
         Action::List => list(workshop.loader, out),
-        Action::Build { names, no_load } => {
+        Action::Build { names, no_load, if_missing } => {
             for recipe in chosen(names)? {
+                if *if_missing {
+                    workshop.provisioner.provide(&recipe, workshop.loader, workshop.events)?;
+                    writeln!(out, "{}  there", recipe.reference)?;
+                    continue;
+                }
                 build(&recipe, *no_load, workshop, out)?;
             }
             Ok(PASSED)
@@ -63,7 +71,7 @@ pub fn run(args: &Args, workshop: &Workshop<'_>, out: &mut dyn Write) -> Result<
 /// # Errors
 /// `Refusal` of kind `Configuration` for an unknown name.
 pub fn plan(args: &Args) -> Result<String> {
-    let Action::Build { names, no_load } = &args.action else {
+    let Action::Build { names, no_load, .. } = &args.action else {
         return Ok("ask the engine for the image of every recipe\n".to_owned());
     };
     let after = if *no_load { "" } else { ", then load it into the engine" };
