@@ -45,6 +45,13 @@ fn says(answer: &'static str) -> Refusal {
 }
 
 #[test]
+fn a_run_that_met_no_engine_has_nothing_to_abandon() {
+    let run = RunIdentity::of_this_process("test").unwrap();
+    let sites = DockerSites::at(Path::new("/nonexistent/docker.sock"), &run, Arc::new(NoRecipes)).unwrap();
+    sites.abandon().unwrap();
+}
+
+#[test]
 fn no_socket_is_said_with_its_path() {
     let refusal = verdict(Path::new("/nonexistent/docker.sock"));
     assert!(refusal.message.contains("no Docker socket at /nonexistent/docker.sock"), "{refusal:?}");
@@ -69,6 +76,8 @@ fn an_engine_that_stalls_is_given_up() {
 fn an_engine_that_stalls_inside_an_answer_is_given_up() {
     let held = std::sync::Mutex::new(Vec::new());
     let (_folder, socket) = fake(move |mut stream| {
+        stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+        assert!(stream.read(&mut [0; 4096]).is_ok_and(|n| n < 4096));
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nOK").ok();
         held.lock().unwrap().push(stream);
     });

@@ -31,9 +31,14 @@ fn docker_every_part_of_a_site_carries_the_labels() {
 fn docker_a_site_has_no_way_out_and_gains_no_rights() {
     let Some(rig) = Rig::new("docker_a_site_has_no_way_out_and_gains_no_rights") else { return };
     let site = rig.open();
-    // Without a default route (destination 0) nothing outside can be reached.
-    let routes = said(site.as_site(), &["cat", "/proc/net/route"]);
-    assert!(!routes.lines().skip(1).any(|line| line.split_whitespace().nth(1) == Some("00000000")), "{routes}");
+    let network = format!("{}-net", site.identity().name);
+    assert_eq!(docker(&["network", "inspect", "--format", "{{.Internal}}", &network]).unwrap(), "true");
+    let attached =
+        docker(&["inspect", "--format", "{{json .NetworkSettings.Networks}}", &site.identity().name]).unwrap();
+    assert!(
+        attached.starts_with(&format!("{{\"{network}\":")) && attached.matches("NetworkID").count() == 1,
+        "{attached}"
+    );
     assert!(said(site.as_site(), &["cat", "/proc/self/status"]).contains("NoNewPrivs:\t1"));
 }
 
@@ -51,7 +56,10 @@ fn docker_the_staging_folder_can_be_written_by_every_user() {
 #[test]
 fn docker_data_survives_kill_and_restart() {
     let Some(rig) = Rig::new("docker_data_survives_kill_and_restart") else { return };
-    let site = rig.open();
+    let mut spec = rig.spec();
+    let server = "trap 'echo stopped in good order; exit' INT TERM; sleep infinity & wait";
+    spec.command = ["sh", "-c", server].map(str::to_owned).to_vec();
+    let site = rig.sites.open(&SiteSpec::Container(spec), "test").unwrap();
     run(site.as_site(), sh("echo kept > /var/lib/postgresql/data/x")).1.unwrap();
     site.kill().unwrap();
     assert!(site.start(&Exec::site("true")).is_err());
@@ -59,6 +67,7 @@ fn docker_data_survives_kill_and_restart() {
         site.restart().unwrap();
         assert_eq!(said(site.as_site(), &["cat", "/var/lib/postgresql/data/x"]), "kept");
     }
+    assert_eq!(site.logs(10).unwrap().trim(), "stopped in good order", "once by the second restart, never by the kill");
 }
 
 #[test]

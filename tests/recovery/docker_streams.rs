@@ -14,11 +14,10 @@ fn refusal(error: &anyhow::Error) -> &Refusal {
     error.downcast_ref().unwrap_or_else(|| panic!("not a refusal: {error:#}"))
 }
 
-fn processes(site: &dyn Site, pattern: &str) -> String {
-    said(
-        site,
-        &["sh", "-c", &format!("grep -lF -- '{pattern}' /proc/[0-9]*/cmdline 2>/dev/null | grep -v \"^/proc/$$/\"; :")],
-    )
+/// Processes in the container with this number among their words; the asking ones do not match their own pattern.
+fn processes(site: &dyn Site, number: &str) -> String {
+    let pattern = format!("[{}]{}", &number[..1], &number[1..]);
+    said(site, &["sh", "-c", &format!("grep -l '{pattern}' /proc/[0-9]*/cmdline 2>/dev/null; :")])
 }
 
 #[test]
@@ -140,10 +139,43 @@ fn docker_a_command_past_its_limit_is_killed_with_all_it_started() {
 fn docker_dropping_the_control_kills_the_command() {
     let Some(rig) = Rig::new("docker_dropping_the_control_kills_the_command") else { return };
     let site = rig.open();
-    for exec in [sh("sleep 9872 & sleep 9872"), sh("sleep 9872").user("postgres")] {
-        let running = site.start(&exec).unwrap();
+    for exec in [sh("sleep 9872 & echo; sleep 9872"), sh("echo; sleep 9872").user("postgres")] {
+        let mut running = site.start(&exec).unwrap();
+        running.stdout.read_exact(&mut [0]).unwrap();
+        assert_ne!(processes(site.as_site(), "9872"), "");
         drop(running);
         assert_eq!(processes(site.as_site(), "9872"), "");
+    }
+}
+
+#[test]
+fn docker_a_command_that_leaves_something_behind_is_bounded_and_no_silent_success() {
+    let Some(rig) = Rig::new("docker_a_command_that_leaves_something_behind_is_bounded_and_no_silent_success") else {
+        return;
+    };
+    let site = rig.open();
+    let exec = sh("echo done; sleep 9873 & exit 0").timeout(Duration::from_secs(30));
+    let mut running = site.start(&exec).unwrap();
+    let mut text = String::new();
+    let read = running.stdout.read_to_string(&mut text);
+    let exit = running.control.wait();
+    assert_eq!(text, "done\n");
+    assert_eq!(read.is_ok(), exit.is_ok(), "{read:?} {exit:?}");
+}
+
+#[test]
+fn docker_a_slow_reader_gets_every_byte_of_commands_that_ended_long_ago() {
+    let Some(rig) = Rig::new("docker_a_slow_reader_gets_every_byte_of_commands_that_ended_long_ago") else { return };
+    let site = rig.open();
+    // Sizes around all that pipes, engine and socket can hold between them: some commands have written all, none was read.
+    let sizes = (1..=16).map(|n| n * 80_000);
+    let start = |size: u64| site.start(&Exec::site("head").arg("-c").arg(size.to_string()).arg("/dev/zero")).unwrap();
+    let started: Vec<_> = sizes.map(|size| (size, start(size))).collect();
+    // The engine throws away what is unread 2 s after an end; and other commands must not wait for those readers.
+    assert_eq!(said(site.as_site(), &["sh", "-c", "sleep 5; echo awake"]), "awake");
+    for (size, mut running) in started {
+        let read = digest_of(&mut running.stdout).0;
+        assert_eq!((read, running.control.wait().unwrap().code), (size, 0));
     }
 }
 

@@ -1,6 +1,7 @@
 //! Every integration test, in one binary: one module a promise.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests may fail as tests do")]
 
+mod command;
 mod contracts;
 #[cfg(feature = "docker")]
 mod docker_attached;
@@ -18,7 +19,12 @@ mod docker_sites;
 mod docker_store;
 #[cfg(feature = "docker")]
 mod docker_streams;
+mod drills;
 mod env_files;
+mod faults;
 mod postgres_engine;
 mod reports;
+mod sabotage;
+mod support;
 mod tidy;
+mod vault_under_fire;

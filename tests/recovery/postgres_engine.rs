@@ -1,4 +1,5 @@
 //! What the PostgreSQL engine describes, performed on real servers of both supported majors.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod refusals;
 mod rig;

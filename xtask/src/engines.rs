@@ -7,7 +7,7 @@ mod postgres;
 mod sqlite;
 
 /// Every engine.
-pub static ENGINES: &[&dyn Engine] = &[&postgres::ENGINE, &sqlite::Sqlite];
+pub static ENGINES: &[&dyn Engine] = &[&sqlite::Sqlite, &postgres::ENGINE, &files::Files];
 
 /// The engine of this name.
 pub fn find(name: &str) -> Option<&'static dyn Engine> {

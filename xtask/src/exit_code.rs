@@ -15,10 +15,10 @@ pub const SIGNALS: [(i32, u8); 3] = [(1, 129), (2, 130), (15, 143)];
 
 /// The exit code of an error: its known cause's, or `BROKEN`.
 pub fn of(error: &anyhow::Error) -> u8 {
-    error.chain().find_map(|e| e.downcast_ref::<Refusal>()).map_or(BROKEN, |refusal| refusal.kind.exit_code())
+    Refusal::within(error).map_or(BROKEN, |refusal| refusal.kind.exit_code())
 }
 
 /// The hint of an error's known cause.
 pub fn hint(error: &anyhow::Error) -> Option<&str> {
-    error.chain().find_map(|e| e.downcast_ref::<Refusal>()).map(|r| r.hint.as_str()).filter(|h| !h.is_empty())
+    Refusal::within(error).map(|r| r.hint.as_str()).filter(|h| !h.is_empty())
 }

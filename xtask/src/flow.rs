@@ -11,4 +11,5 @@ pub mod publish;
 pub mod restore;
 pub mod session;
 pub mod strike;
+pub mod visit;
 pub mod world;

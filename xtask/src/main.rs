@@ -16,7 +16,7 @@ use xtask::cli::{Cli, Task};
 use xtask::domain::project::Project;
 use xtask::domain::refusal::Refusal;
 use xtask::exit_code;
-use xtask::flow::publish::{Sinks, publish, say};
+use xtask::flow::publish::{Sinks, forget, publish, say};
 use xtask::flow::world::World;
 use xtask::ports::{Clock, Events, Sites};
 use xtask::tasks;
@@ -42,6 +42,10 @@ fn run(cli: &Cli) -> anyhow::Result<u8> {
     match &cli.task {
         Task::Tool(args) => tool(&args.words).map(|()| exit_code::PASSED),
         Task::Init(args) => tasks::init::run(args, &here.options(cli), &mut out),
+        Task::Ci(args) if cli.plan => {
+            say(&mut out, &tasks::ci::plan(args, &here.workspace))?;
+            Ok(exit_code::PASSED)
+        }
         Task::Ci(args) => tasks::ci::run(args, &here.workspace),
         Task::Images(args) => images(cli, &here, args, &mut out),
         Task::Sweep(_) => tasks::sweep::run(&here.world(cli)?, &mut out),
@@ -67,6 +71,7 @@ fn run(cli: &Cli) -> anyhow::Result<u8> {
 
 fn test_recovery(cli: &Cli, here: &Here, project: &Project, args: &tasks::test_recovery::Args) -> anyhow::Result<u8> {
     let world = here.world(cli)?;
+    forget(&here.folder.join(&cli.report_dir))?;
     // What earlier runs left behind when they were killed goes first; a living run's things stay.
     for name in world.sites.sweep()?.removed {
         world.events.tell(xtask::domain::event::Event::Note(format!("removed {name}, left behind by a run that died")));

@@ -56,6 +56,10 @@ pub trait Site: Send + Sync {
     fn logs(&self, lines: usize) -> Result<String>;
     /// A folder for staging, in the site's own terms.
     fn scratch(&self) -> String;
+    /// The server's address on its own network, where an application reaches it; `None` where there is none.
+    fn address(&self) -> Option<String> {
+        None
+    }
 }
 
 /// A site that this run made, and may therefore hurt. There is no way from a `Site` to an `OwnedSite`.
@@ -94,6 +98,8 @@ pub struct Swept {
     pub removed: Vec<String>,
     /// What belongs to runs that are alive, left alone.
     pub kept: Vec<String>,
+    /// What could not be looked at, and why.
+    pub unseen: Vec<String>,
 }
 
 /// Makes sites and finds them.

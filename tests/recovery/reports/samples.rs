@@ -93,7 +93,7 @@ pub fn run(number: usize, rto: f64) -> Run {
             plain_bytes: 10_485_760,
             stored_bytes: 2_411_520,
         }),
-        proof: Some(ProofRecord { contents: 24, objects: 131, rows: 118_204, quarantined: 0 }),
+        proof: Some(ProofRecord { contents: 24, objects: 131, rows: 118_204, quarantined: 0, unrecoverable: 0 }),
         sites: vec![SiteIdentity {
             name: "xtask-k7q2-drill".into(),
             kind: "container".into(),

@@ -14,6 +14,8 @@ pub enum Meddle {
     Let,
     /// Pretend that it ran and succeeded.
     Skip,
+    /// Pretend that it ran and printed this.
+    Answer(String),
     /// This was done before it; now let it run.
     Done,
 }
@@ -57,6 +59,17 @@ struct MeddledSite {
     fired: Arc<AtomicUsize>,
 }
 
+impl MeddledSite {
+    fn pretend(&self, text: String) -> Running {
+        self.fired.fetch_add(1, Ordering::SeqCst);
+        Running {
+            stdin: Some(Box::new(std::io::sink())),
+            stdout: Box::new(std::io::Cursor::new(text)),
+            control: Box::new(Pretended),
+        }
+    }
+}
+
 impl Site for MeddledSite {
     fn identity(&self) -> SiteIdentity {
         self.inner.identity()
@@ -69,14 +82,8 @@ impl Site for MeddledSite {
                 self.fired.fetch_add(1, Ordering::SeqCst);
                 self.inner.start(exec)
             }
-            Meddle::Skip => {
-                self.fired.fetch_add(1, Ordering::SeqCst);
-                Ok(Running {
-                    stdin: Some(Box::new(std::io::sink())),
-                    stdout: Box::new(std::io::empty()),
-                    control: Box::new(Pretended),
-                })
-            }
+            Meddle::Skip => Ok(self.pretend(String::new())),
+            Meddle::Answer(text) => Ok(self.pretend(text)),
         }
     }
 

@@ -4,8 +4,14 @@ use super::{assert_none, pages, pages_in, root, text};
 use xtask::domain::refusal::RefusalKind;
 
 /// Exit codes that are not a refusal's.
-const GENERAL: [(&str, &str); 5] =
-    [("0", "passed"), ("1", "failed"), ("3", "broken"), ("130", "interrupted"), ("143", "terminated")];
+const GENERAL: [(&str, &str); 6] = [
+    ("0", "passed"),
+    ("1", "failed"),
+    ("3", "broken"),
+    ("129", "hung-up"),
+    ("130", "interrupted"),
+    ("143", "terminated"),
+];
 
 /// The table that the code demands: code and word, in numerical order.
 fn wanted_codes() -> Vec<(String, String)> {

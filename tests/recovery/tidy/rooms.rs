@@ -1,7 +1,7 @@
 //! Every Rust file is a room one can know: not too long, a header that says its duty, a name that means something, and in
 //! the product no shortcut that ends the process, no async runtime outside the Docker adapter.
 
-use super::rust_text::{lines_with, product};
+use super::rust_text::{covers, lines_with, product, test_only};
 use super::{assert_none, pages_in};
 
 const LONGEST: usize = 400;
@@ -14,7 +14,8 @@ const SHORTCUTS: [&str; 7] =
     [".unwrap()", ".expect(", "panic!(", "todo!(", "unimplemented!(", "dbg!(", ".unwrap_err()"];
 
 /// Tests that may wait for a while on the thread, each with its reason. Everything else polls with a deadline.
-const SLEEPERS: [(&str, &str); 0] = [];
+const SLEEPERS: [(&str, &str); 1] =
+    [("tests/recovery/postgres_engine/rig.rs", "the pause between two looks of a poll with a deadline")];
 
 fn size_and_name(path: &str, text: &str) -> Vec<String> {
     let mut found = Vec::new();
@@ -40,7 +41,7 @@ fn header(path: &str, text: &str) -> Vec<String> {
         return vec![format!("{path}: opens with {lines} `//!` lines; say the duty in one to {most}")];
     }
     let said = text.lines().next().unwrap_or_default().trim_start_matches("//!").trim();
-    let unfinished = ["under construction", "temporary", "todo"].iter().any(|w| said.to_lowercase().contains(w));
+    let unfinished = said.to_lowercase().contains("under construction");
     if said.len() < 20 || unfinished {
         vec![format!("{path}: the header does not say its duty: {said}")]
     } else {
@@ -49,9 +50,6 @@ fn header(path: &str, text: &str) -> Vec<String> {
 }
 
 fn shortcuts(path: &str, text: &str) -> Vec<String> {
-    if path.ends_with("/tests.rs") || path.contains("/tests/") {
-        return Vec::new();
-    }
     let code = product(text);
     let found = SHORTCUTS.iter().flat_map(|word| lines_with(&code, word).into_iter().map(move |line| (line, word)));
     found.map(|(line, word)| format!("{path}:{line}: `{word}` in product code; return the error")).collect()
@@ -77,14 +75,14 @@ fn hidden_tests(path: &str, text: &str) -> Vec<String> {
 }
 
 fn sleeps(path: &str, text: &str) -> Vec<String> {
-    let is_test = path.starts_with("tests/") || path.ends_with("/tests.rs");
-    let code = super::rust_text::code(text);
-    let product = product(text);
-    let all = ["thread::sleep", "time::sleep"].into_iter().flat_map(|word| lines_with(&code, word));
-    let in_tests = all.filter(|line| is_test || product.lines().nth(line - 1).is_some_and(|l| !l.contains("sleep")));
     if SLEEPERS.iter().any(|(listed, _)| *listed == path) {
         return Vec::new();
     }
+    let (code, product) = (super::rust_text::code(text), product(text));
+    let of = |code: &str| ["thread::sleep", "time::sleep"].map(|word| lines_with(code, word)).concat();
+    // The product may sleep where an adapter is allowed to; `clippy.toml` sees to that.
+    let products = if path.starts_with("tests/") || path.ends_with("/tests.rs") { Vec::new() } else { of(&product) };
+    let in_tests = of(&code).into_iter().filter(|line| !products.contains(line));
     in_tests.map(|line| format!("{path}:{line}: a test that waits a fixed time; poll with a deadline")).collect()
 }
 
@@ -94,6 +92,13 @@ type Rule = fn(&str, &str) -> Vec<String>;
 fn over(folders: &[&str], rules: &[Rule]) -> Vec<String> {
     let pages: Vec<_> = folders.iter().flat_map(|folder| pages_in(folder, ".rs")).collect();
     pages.iter().flat_map(|page| rules.iter().flat_map(|rule| rule(&page.path, &page.text))).collect()
+}
+
+/// Over the product alone, without the files that are compiled for tests only.
+fn over_product(rule: Rule) -> Vec<String> {
+    let pages = pages_in("xtask/src/", ".rs");
+    let tests = test_only(&pages);
+    pages.iter().filter(|p| !covers(&tests, &p.path)).flat_map(|p| rule(&p.path, &p.text)).collect()
 }
 
 #[test]
@@ -108,12 +113,12 @@ fn every_file_opens_by_saying_its_duty() {
 
 #[test]
 fn product_code_returns_its_errors() {
-    assert_none(&over(&["xtask/src/"], &[shortcuts]));
+    assert_none(&over_product(shortcuts));
 }
 
 #[test]
 fn only_the_docker_adapter_knows_an_async_runtime() {
-    assert_none(&over(&["xtask/src/"], &[runtime]));
+    assert_none(&over_product(runtime));
 }
 
 #[test]
@@ -123,12 +128,13 @@ fn no_test_is_hidden_and_none_waits_a_fixed_time() {
 
 #[test]
 fn a_planted_violation_of_every_rule_is_reported() {
-    let planted: [(Rule, &str, String); 16] = [
+    let planted: [(Rule, &str, String); 17] = [
         (size_and_name, "xtask/src/a.rs", "x\n".repeat(LONGEST + 1)),
         (size_and_name, "xtask/src/flow/mod.rs", String::new()),
         (size_and_name, "tests/recovery/common/a.rs", String::new()),
         (header, "xtask/src/a.rs", "use b;\n".to_owned()),
         (header, "xtask/src/a.rs", "//! (room under construction)\n".to_owned()),
+        (header, "xtask/src/a.rs", "//! A stub.\n".to_owned()),
         (header, "xtask/src/a.rs", "//! a long enough line of words\n".repeat(5)),
         (shortcuts, "xtask/src/a.rs", "fn a() { b().unwrap(); }".to_owned()),
         (shortcuts, "xtask/src/a.rs", "fn a() { b\n.expect(\"c\"); }".to_owned()),

@@ -1,6 +1,10 @@
 //! Rust source as the rules see it: comments, texts and characters blanked, and test code blanked where a rule is about
 //! the product. A small scanner, not a parser: line and column of everything that stays are kept.
 
+use super::Page;
+
+const GATE: &str = "#[cfg(test)]";
+
 /// The code alone: comments and the insides of literals become spaces.
 pub fn code(text: &str) -> String {
     let chars: Vec<char> = text.chars().collect();
@@ -21,7 +25,6 @@ pub fn code(text: &str) -> String {
 
 /// The product's code alone: [`code`] without what is compiled for tests only.
 pub fn product(text: &str) -> String {
-    const GATE: &str = "#[cfg(test)]";
     let mut code = code(text);
     while let Some(start) = code.find(GATE) {
         let end = item_end(&code, start + GATE.len());
@@ -29,6 +32,31 @@ pub fn product(text: &str) -> String {
         code.replace_range(start..end, &blank);
     }
     code
+}
+
+/// The files (and folders, ending in `/`) that are compiled for tests only: what a file declares by `#[cfg(test)] mod x;`.
+pub fn test_only(pages: &[Page]) -> Vec<String> {
+    let mut found = Vec::new();
+    for page in pages {
+        let code = code(&page.text);
+        let inside = page.path.trim_end_matches(".rs");
+        let root = ["/lib", "/main"].iter().find_map(|name| inside.strip_suffix(name)).unwrap_or(inside);
+        for (at, gate) in code.match_indices(GATE) {
+            // Other attributes and a visibility may stand between; an inline module has a brace and no file.
+            let item: String = code[at + gate.len()..].chars().take_while(|c| !";{".contains(*c)).collect();
+            let ends = code[at + gate.len() + item.len()..].starts_with(';');
+            let words: Vec<&str> = item.split_whitespace().collect();
+            if let (true, [.., "mod", name]) = (ends, words.as_slice()) {
+                found.extend([format!("{root}/{name}.rs"), format!("{root}/{name}/")]);
+            }
+        }
+    }
+    found
+}
+
+/// Whether one of these files and folders is or holds the path.
+pub fn covers(list: &[String], path: &str) -> bool {
+    list.iter().any(|entry| entry == path || entry.ends_with('/') && path.starts_with(entry.as_str()))
 }
 
 /// The lines (from 1) on which `word` stands in `code` as a whole word.
@@ -115,7 +143,7 @@ fn item_end(code: &str, from: usize) -> usize {
 }
 
 mod tests {
-    use super::{code, lines_with, product};
+    use super::{Page, code, covers, lines_with, product, test_only};
 
     #[test]
     fn comments_and_literals_are_blank() {
@@ -136,5 +164,15 @@ mod tests {
         for (word, lines) in [("a", vec![1]), ("b", vec![]), ("c", vec![6]), ("d", vec![]), ("e", vec![9])] {
             assert_eq!(lines_with(&product, word), lines, "{word}");
         }
+    }
+
+    #[test]
+    fn files_of_tests_are_known_by_their_declaration() {
+        let text = "#[cfg(test)]\nmod fixture;\n#[cfg(test)]\n#[path = \"x\"]\npub(crate) mod more;\n#[cfg(test)]\nmod inline { }\nmod real;\n";
+        let page = Page { path: "xtask/src/a.rs".to_owned(), text: text.to_owned() };
+        let list = test_only(&[page]);
+        let known = ["a/fixture.rs", "a/fixture/b.rs", "a/more.rs", "a/inline.rs", "a/real.rs", "a.rs"];
+        let covered = known.map(|path| covers(&list, &format!("xtask/src/{path}")));
+        assert_eq!(covered, [true, true, true, false, false, false]);
     }
 }

@@ -18,8 +18,7 @@ const HOSTS: [&str; 12] = [
     concat!("mirrors", "."),
 ];
 
-const MACHINE_PATHS: [&str; 4] =
-    [concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/ho", "me/"), concat!("/Us", "ers/")];
+const MACHINE_PATHS: [&str; 2] = [concat!("/wo", "rk/"), concat!("/ro", "ot/")];
 
 /// Written by cargo, which names its registry.
 const NOT_OURS: [&str; 1] = ["Cargo.lock"];

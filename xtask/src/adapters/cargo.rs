@@ -20,6 +20,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How long output may still come after the child's end: a process it left behind may hold its pipes open for ever.
 const DRAIN_FOR: Duration = Duration::from_secs(2);
 
+/// How long a child that was asked to end may take: the test runner gives its tests ten seconds.
+#[cfg(unix)]
+const GRACE: Duration = Duration::from_secs(12);
+
 /// Who sees the output while the tool runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Output {
@@ -69,9 +73,7 @@ pub fn run(exec: &Exec, folder: &Path, output: Output) -> Result<Ended> {
     drop(sender);
     let ended = attend(&mut child, &lines, exec.timeout, output);
     if ended.is_err() {
-        // The first error says more than a failure to kill what is already gone.
-        drop(child.kill());
-        drop(child.wait());
+        end(&mut child);
     }
     ended.with_context(|| format!("run {program}"))
 }
@@ -95,29 +97,37 @@ fn attend(child: &mut Child, lines: &Receiver<Line>, timeout: Duration, output: 
     let mut kept = VecDeque::new();
     let mut over: Option<(i32, Instant)> = None;
     let code = loop {
-        match lines.recv_timeout(LOOK_EVERY) {
-            Ok(line) => keep(&mut kept, line, output)?,
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => {
-                // Both outputs are closed; a child may live on a little without them.
-                if over.is_none() {
-                    std::thread::sleep(LOOK_EVERY);
-                }
-                if let Some((code, _)) = over {
-                    break code;
-                }
-            }
+        match (lines.recv_timeout(LOOK_EVERY), over) {
+            (Ok(line), _) => keep(&mut kept, line, output)?,
+            (Err(RecvTimeoutError::Disconnected), Some((code, _))) => break code,
+            (Err(RecvTimeoutError::Timeout), Some((code, at))) if at.elapsed() > DRAIN_FOR => break code,
+            (Err(RecvTimeoutError::Timeout), _) => {}
+            // Both outputs are closed; a child may live on a little without them.
+            (Err(RecvTimeoutError::Disconnected), None) => std::thread::sleep(LOOK_EVERY),
         }
-        match over {
-            Some((code, at)) if at.elapsed() > DRAIN_FOR => break code,
-            Some(_) => {}
-            None => over = child.try_wait().context("wait for it")?.map(|status| (status_code(status), Instant::now())),
+        if over.is_none() {
+            over = child.try_wait().context("wait for it")?.map(|status| (status_code(status), Instant::now()));
         }
-        if over.is_none() && begun.elapsed() > timeout {
-            bail!("no end after {} s", timeout.as_secs());
+        if begun.elapsed() > timeout {
+            bail!("no end after {} s", timeout.as_secs_f32());
         }
     };
     Ok(Ended { code, lines: kept.into() })
+}
+
+/// Ends a child that should not go on: asked first, because a test runner then ends its tests as well, and killed after that.
+/// What fails here is not told: the error that led here says more.
+fn end(child: &mut Child) {
+    let begun = Instant::now();
+    #[cfg(unix)]
+    if let Some(pid) = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw) {
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        while begun.elapsed() < GRACE && matches!(child.try_wait(), Ok(None)) {
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+    drop(child.kill());
+    drop(child.wait());
 }
 
 fn keep(kept: &mut VecDeque<String>, line: Line, output: Output) -> Result<()> {
@@ -174,6 +184,21 @@ mod tests {
         let exec = here("sleep", &["600"]).timeout(Duration::from_millis(200));
         let error = run(&exec, Path::new("."), Output::Kept).unwrap_err();
         assert!(format!("{error:#}").contains("no end after"), "{error:#}");
+    }
+
+    #[test]
+    fn a_tool_that_does_not_end_is_asked_before_it_is_killed() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = "trap 'echo asked >asked; exit' TERM; while :; do sleep 0.05; done";
+        let exec = here("sh", &["-c", script]).timeout(Duration::from_millis(300));
+        run(&exec, folder.path(), Output::Kept).unwrap_err();
+        assert!(folder.path().join("asked").is_file());
+    }
+
+    #[test]
+    fn output_that_a_tool_leaves_behind_does_not_hold_us() {
+        let exec = here("sh", &["-c", "sleep 4 & echo done"]).timeout(Duration::from_secs(30));
+        assert_eq!(run(&exec, Path::new("."), Output::Kept).unwrap().lines, ["done"]);
     }
 
     #[test]

@@ -14,10 +14,11 @@ mod service;
 mod source;
 #[cfg(test)]
 mod tests;
+mod variables;
 mod version;
 mod yaml;
 
-pub use version::{Version, compose_version};
+pub use version::compose_version;
 
 pub use crate::domain::project::{Project, Source};
 

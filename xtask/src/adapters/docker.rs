@@ -15,11 +15,13 @@ mod images;
 mod mounts;
 mod owned;
 mod pull;
+mod pump;
 mod removal;
 mod store;
+mod trailer;
 
 pub use identity::{Life, Owner, RunIdentity};
-pub use images::{ImageRecipes, NoRecipes, Recipe};
+pub use images::{Build, ImageRecipes, NoRecipes, Recipe};
 pub use store::DockerImages;
 
 use crate::domain::event::Event;

@@ -50,7 +50,7 @@ fn on_copy(verb: &str, copy: &Path, streams: &mut Streams) -> Result<()> {
     match verb {
         "census-copy" => {
             let wal = header::whole(copy)?.wal;
-            print(&census::take(&open::immutable(copy)?, census::Purpose::Promise, wal)?, streams)
+            print(&census::take(&open::immutable(copy)?, census::Purpose::Promise, wal)?.0, streams)
         }
         "read" => snapshot::read(copy, streams),
         "release" => snapshot::release(copy),
@@ -71,7 +71,7 @@ fn at(verb: &str, db: &Path, mut args: Args, streams: &mut Streams) -> Result<()
         }
         "census" => {
             let wal = header::database(db)?.wal;
-            print(&census::take(&open::reader(db)?, census::Purpose::Finding, wal)?, streams)
+            print(&census::take(&open::reader(db)?, census::Purpose::Finding, wal)?.0, streams)
         }
         "vacant" => load::vacancy(db, args.number("--needs")?, streams),
         "load" => load::fetch(db, streams),
@@ -113,7 +113,7 @@ fn print(objects: &census::Objects, streams: &mut Streams) -> Result<()> {
 /// Turns what SQLite and the system say into the refusals that users meet; other errors pass through.
 fn known(error: anyhow::Error, path: &Path) -> anyhow::Error {
     use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull, NotADatabase};
-    if error.chain().any(|e| e.is::<Refusal>()) {
+    if Refusal::within(&error).is_some() {
         return error;
     }
     let code =

@@ -15,9 +15,9 @@ mod load;
 mod marks;
 mod names;
 mod pick;
-mod walk;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 /// Runs one verb on this process's streams.
 pub fn tool(args: &[String]) -> Result<()> {

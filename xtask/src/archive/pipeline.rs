@@ -98,7 +98,7 @@ fn pump(
 /// The producer's stream broke. A cause that is known already stays the cause.
 fn producer(error: io::Error, after: u64) -> anyhow::Error {
     let error = anyhow::Error::new(error);
-    if error.chain().any(|cause| cause.is::<Refusal>()) {
+    if Refusal::within(&error).is_some() {
         return error.context("read the data to store");
     }
     anyhow::Error::new(Refusal::new(

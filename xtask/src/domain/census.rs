@@ -115,6 +115,12 @@ impl Census {
         for object in found.objects.keys().filter(|o| !self.objects.contains_key(*o)) {
             all.push(differ(object, "not in the backup's census".into()));
         }
+        // What was lost reads first, what follows from it after.
+        let matters = |d: &Difference| {
+            let entry = self.objects.get(&d.object).or_else(|| found.objects.get(&d.object));
+            !matches!(entry, Some(Entry::Content { .. } | Entry::Unreadable { .. }))
+        };
+        all.sort_by_key(matters);
         all
     }
 }

@@ -164,6 +164,12 @@ pub trait Engine: Sync {
     /// How the store is addressed where it really runs.
     fn attached_target(&self, store: &Store) -> Target;
 
+    /// The same target reached at the server's own address first, the way an application comes: many servers let anybody in
+    /// from inside, and a wrong password would never be noticed.
+    fn reached_at(&self, at: Target, _address: &str) -> Target {
+        at
+    }
+
     /// Exits 0 once the server accepts *application* connections (not the first boot's temporary server).
     fn ready(&self, at: &Target) -> Exec;
 

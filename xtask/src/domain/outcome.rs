@@ -31,7 +31,7 @@ impl Why {
     /// The whole chain of an error; a [`Refusal`] anywhere in it lends its hint and exit code.
     pub fn from_error(error: &anyhow::Error) -> Self {
         let message = format!("{error:#}");
-        match error.chain().find_map(|e| e.downcast_ref::<Refusal>()) {
+        match Refusal::within(error) {
             Some(refusal) => {
                 Self { message, hint: Some(refusal.hint.clone()), exit_code: Some(refusal.kind.exit_code()) }
             }

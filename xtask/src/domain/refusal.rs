@@ -112,6 +112,17 @@ impl Refusal {
         Self { kind, message: message.into(), hint: hint.into() }
     }
 
+    /// The known cause in an error, wherever it travels: a link of the chain, a context, or the inside of an `io::Error`. The
+    /// outermost counts.
+    pub fn within(error: &anyhow::Error) -> Option<&Self> {
+        error.downcast_ref::<Self>().or_else(|| error.chain().find_map(Self::carried_by))
+    }
+
+    fn carried_by<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e Self> {
+        let inside = || error.downcast_ref::<std::io::Error>()?.get_ref()?.downcast_ref::<Self>();
+        error.downcast_ref::<Self>().or_else(inside)
+    }
+
     /// The refusal that one of this binary's own data tools ended with: its exit code tells the kind, its standard error the message
     /// and, in a line `hint: …`, the hint.
     pub fn of_own_tool(code: i32, stderr: &str) -> Option<Self> {
@@ -132,9 +143,26 @@ mod tests {
     fn an_own_tools_end_is_understood() {
         let said = "skipped a socket\nerror: there is no database file app.db\nhint: check the path\n";
         let refusal = Refusal::of_own_tool(22, said).unwrap();
-        assert_eq!(refusal, Refusal::new(RefusalKind::MissingStore, "there is no database file app.db", "check the path"));
+        assert_eq!(
+            refusal,
+            Refusal::new(RefusalKind::MissingStore, "there is no database file app.db", "check the path")
+        );
         assert_eq!(Refusal::of_own_tool(1, said), None);
         assert_eq!(Refusal::of_own_tool(0, said), None);
+    }
+
+    #[test]
+    fn a_known_cause_is_found_wherever_it_travels() {
+        let refusal = || Refusal::new(RefusalKind::Timeout, "too late", "wait");
+        let ways = [
+            anyhow::Error::new(refusal()).context("dump"),
+            anyhow::anyhow!("socket closed").context(refusal()).context("dump"),
+            anyhow::Error::new(std::io::Error::other(refusal())).context("read").context("dump"),
+        ];
+        for error in &ways {
+            assert_eq!(Refusal::within(error), Some(&refusal()), "{error:?}");
+        }
+        assert_eq!(Refusal::within(&anyhow::anyhow!("too late")), None);
     }
 
     #[test]

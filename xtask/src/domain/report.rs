@@ -165,4 +165,7 @@ pub struct ProofRecord {
     /// Rows that the selective restore had to set aside because what they refer to is in no backup.
     #[serde(default)]
     pub quarantined: u64,
+    /// Rows that others referred to, that the disaster took and that no backup holds: lost for good.
+    #[serde(default)]
+    pub unrecoverable: u64,
 }

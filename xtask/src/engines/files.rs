@@ -1,1 +1,307 @@
-//! (room under construction)
+//! Plain files: a folder kept as one deterministic archive by this binary's own data tool. Describes, performs nothing.
+
+use crate::domain::artifact::{Component, Consistency};
+use crate::domain::diagnosis::Diagnosis;
+use crate::domain::engine::{Act, Blow, Engine, MarkSession, MarkTable, Preflight, Snapshot, Target};
+use crate::domain::exec::{Exec, Exit, TRANSFER_TIMEOUT};
+use crate::domain::refusal::{Refusal, RefusalKind};
+use crate::domain::scenario::Strike;
+use crate::domain::site::SiteSpec;
+use crate::domain::store::{Location, Root, Store};
+use crate::domain::timeline::Phase;
+
+/// A folder.
+pub struct Files;
+
+/// The folder, as the tool sees it from the site's.
+fn folder(at: &Target) -> String {
+    match (at.root.as_str(), at.name.as_str()) {
+        ("", "") => ".".into(),
+        (root, "") => root.to_owned(),
+        ("" | ".", name) => name.to_owned(),
+        (root, name) => format!("{root}/{name}"),
+    }
+}
+
+/// Where a dump leaves the census that it took on its way.
+fn census(at: &Target) -> String {
+    format!("{}/census", at.scratch)
+}
+
+/// The artifact, staged for a selective restore.
+fn staged(at: &Target) -> String {
+    format!("{}/backup.tar", at.scratch)
+}
+
+/// A verb at the folder. Everything may have to read or write all of it.
+fn verb(verb: &str, at: &Target) -> Exec {
+    Exec::own(["files", verb]).arg(folder(at)).timeout(TRANSFER_TIMEOUT)
+}
+
+/// A verb at a file in the scratch folder.
+fn aside(verb: &str, file: String) -> Exec {
+    Exec::own(["files", verb]).arg(file).timeout(TRANSFER_TIMEOUT)
+}
+
+fn value<'a>(answer: &'a str, key: &str) -> Option<&'a str> {
+    answer.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix('='))
+}
+
+fn judge_source(answer: &str, store: &Store) -> Result<(), Refusal> {
+    let name = &store.name;
+    let refuse = |kind, message: String, hint: &str| Err(Refusal::new(kind, message, hint));
+    let check = "check the store's path in recovery.yaml";
+    match value(answer, "state") {
+        Some("files") => Ok(()),
+        Some("empty") if store.allow_empty => Ok(()),
+        Some("empty") => {
+            let hint = "set `allow_empty: true` for the store if that is right";
+            refuse(RefusalKind::EmptyStore, format!("the folder of {name} holds no file"), hint)
+        }
+        Some("missing") => refuse(RefusalKind::MissingStore, format!("there is no folder for {name}"), check),
+        Some("foreign") => {
+            refuse(RefusalKind::BadArtifact, format!("what stands for the folder of {name} is none"), check)
+        }
+        Some("bad-link") => {
+            let what = value(answer, "detail").unwrap_or("a link leads out");
+            let hint = "make the link relative and inside the folder, or remove it";
+            refuse(RefusalKind::Preflight, format!("the folder of {name} cannot be restored safely: {what}"), hint)
+        }
+        _ => refuse(RefusalKind::Preflight, format!("the folder of {name} could not be looked at"), check),
+    }
+}
+
+fn judge_target(answer: &str, store: &Store) -> Result<(), Refusal> {
+    let number = |key| value(answer, key).and_then(|n| n.parse::<u64>().ok());
+    if value(answer, "state") != Some("vacant") {
+        let message = format!("the folder of {} is not empty", store.name);
+        return Err(Refusal::new(RefusalKind::TargetNotEmpty, message, "move its contents away, then restore again"));
+    }
+    match (number("free"), number("needs")) {
+        (Some(free), Some(needs)) if free >= needs => Ok(()),
+        (Some(free), Some(needs)) => Err(Refusal::new(
+            RefusalKind::Storage,
+            format!("{} needs {needs} bytes and only {free} are free", store.name),
+            "free some space where it is to be restored",
+        )),
+        _ => Err(Refusal::new(
+            RefusalKind::Preflight,
+            "the free space could not be asked for",
+            "check the target folder",
+        )),
+    }
+}
+
+impl Engine for Files {
+    fn name(&self) -> &'static str {
+        "files"
+    }
+
+    fn about(&self) -> &'static str {
+        "folders of plain files: one deterministic archive, hostile archives refused whole"
+    }
+
+    fn extension(&self) -> &'static str {
+        "tar"
+    }
+
+    fn consistency(&self) -> Consistency {
+        Consistency::Fuzzy
+    }
+
+    fn rehearsal_store(&self, _image: Option<&str>) -> Store {
+        Store {
+            name: "files".into(),
+            engine: self.name().into(),
+            service: None,
+            image: None,
+            location: Location::Folder { root: Root::Host("uploads".into()) },
+            allow_empty: false,
+        }
+    }
+
+    fn site(&self, _store: &Store) -> SiteSpec {
+        SiteSpec::Directory
+    }
+
+    /// A folder inside the site's, so that a restore can give it its name by one rename.
+    fn owned_target(&self, _store: &Store) -> Target {
+        Target {
+            root: "data".into(),
+            scratch: ".xtask-scratch".into(),
+            name: String::new(),
+            user: String::new(),
+            password: None,
+            port: 0,
+            host: String::new(),
+        }
+    }
+
+    fn attached_target(&self, store: &Store) -> Target {
+        Target { root: ".".into(), ..self.owned_target(store) }
+    }
+
+    fn ready(&self, _at: &Target) -> Exec {
+        Exec::own(["files", "version"])
+    }
+
+    fn probe(&self, at: &Target) -> Exec {
+        verb("probe", at)
+    }
+
+    fn before_dump(&self, at: &Target) -> Vec<Preflight> {
+        let act = Act::run(Phase::Detect, "look at the folder", verb("inspect", at));
+        vec![Preflight { title: "the folder holds files that can be restored safely", act, judge: judge_source }]
+    }
+
+    fn facts(&self, at: &Target) -> Act {
+        Act::run(Phase::Detect, "ask for facts", verb("facts", at))
+    }
+
+    fn snapshot(&self, at: &Target) -> Snapshot {
+        Snapshot::OnTheWay { census: aside("census-taken", census(at)), release: aside("release", census(at)) }
+    }
+
+    fn dump(&self, at: &Target) -> Exec {
+        verb("dump", at).args(["--census".to_owned(), census(at)])
+    }
+
+    fn before_restore(&self, at: &Target, from: &Component) -> Vec<Preflight> {
+        let needs = from.data().map_or(0, |d| d.plain.bytes);
+        let act =
+            Act::run(Phase::Detect, "look at the target", verb("vacant", at).args(["--needs", &needs.to_string()]));
+        vec![Preflight { title: "the folder is empty and there is room", act, judge: judge_target }]
+    }
+
+    fn restore(&self, at: &Target, _from: &Component) -> Vec<Act> {
+        vec![
+            Act::data(Phase::Load, "extract into a private folder", verb("load", at)),
+            Act::run(Phase::Index, "put the folder in place", verb("adopt", at)),
+        ]
+    }
+
+    fn census(&self, at: &Target) -> Act {
+        Act::run(Phase::Prove, "digest every file", verb("census", at))
+    }
+
+    fn diagnose(&self, at: &Target) -> Act {
+        Act::run(Phase::Detect, "read every file", verb("diagnose", at))
+    }
+
+    fn stage(&self, at: &Target) -> Vec<Act> {
+        vec![Act::data(Phase::Fetch, "stage the backup and list its files", aside("stage", staged(at)))]
+    }
+
+    fn restore_selected(
+        &self,
+        at: &Target,
+        _from: &Component,
+        diagnosis: &Diagnosis,
+        contents: &str,
+    ) -> Result<Vec<Act>, Refusal> {
+        let held: std::collections::BTreeSet<&str> = contents.lines().collect();
+        if let Some(unknown) = diagnosis.lost().find(|o| !held.contains(o)) {
+            let message = format!("the backup does not hold {unknown}");
+            return Err(Refusal::new(RefusalKind::BadArtifact, message, "restore from a set that holds it"));
+        }
+        let text = serde_json::to_string(diagnosis).map_err(|e| {
+            Refusal::new(RefusalKind::Preflight, format!("the diagnosis cannot be handed on: {e}"), "diagnose again")
+        })?;
+        Ok(vec![Act::text(Phase::Load, "bring back the damaged files", verb("pick", at).arg(staged(at)), text)])
+    }
+
+    fn seed(&self, at: &Target, bytes: u64) -> Vec<Act> {
+        vec![Act::run(
+            Phase::Load,
+            "write pictures and documents",
+            verb("seed", at).args(["--bytes", &bytes.to_string()]),
+        )]
+    }
+
+    fn churn(&self, at: &Target) -> Vec<Act> {
+        vec![Act::run(Phase::Load, "upload a file, sign another", verb("churn", at))]
+    }
+
+    fn mark_session(&self, at: &Target) -> MarkSession {
+        MarkSession { exec: verb("mark", at).reads_stdin(), line: "{seq}\n".into() }
+    }
+
+    fn marks(&self, at: &Target, of: MarkTable) -> Act {
+        let which = if of == MarkTable::Kept { "kept" } else { "struck" };
+        Act::run(Phase::Prove, "read the marks", verb("marks", at).arg(which))
+    }
+
+    fn strike(&self, at: &Target, strike: Strike) -> Option<Vec<Blow>> {
+        let run = |title: &str, name: &str| Blow::Run(Act::run(Phase::Detect, title, verb(name, at)));
+        Some(vec![match strike {
+            Strike::DeleteData => run("delete everything in the folder", "strike-delete"),
+            Strike::Corrupt => run("delete files, cut one, flip bytes in another", "strike-corrupt"),
+            Strike::DestroySite => Blow::DestroySite,
+        }])
+    }
+
+    fn explain(&self, _exec: &Exec, exit: &Exit) -> Option<Refusal> {
+        Refusal::of_own_tool(exit.code, &exit.stderr)
+    }
+
+    fn is_mark(&self, object: &str) -> bool {
+        let path = object.split_once(' ').map_or(object, |(_, path)| path);
+        path == ".xtask-marks" || path.starts_with(".xtask-marks/")
+    }
+
+    fn expected_damage(&self, strike: Strike) -> Vec<&'static str> {
+        match strike {
+            Strike::Corrupt => vec![
+                "file documents/contract-00002.txt",
+                "file documents/été à la plage — 文書 (1).txt",
+                "file photos/2026/02/photo-00001.jpg",
+                "file photos/2026/05/photo-00004.jpg",
+            ],
+            Strike::DeleteData | Strike::DestroySite => Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store(allow_empty: bool) -> Store {
+        Store { allow_empty, ..Files.rehearsal_store(None) }
+    }
+
+    #[test]
+    fn each_state_of_the_source_has_its_own_refusal() {
+        let kind = |answer: &str| judge_source(answer, &store(false)).map_err(|r| r.kind);
+        assert_eq!(kind("state=files\n"), Ok(()));
+        assert_eq!(kind("state=missing\n"), Err(RefusalKind::MissingStore));
+        assert_eq!(kind("state=empty\n"), Err(RefusalKind::EmptyStore));
+        assert_eq!(kind("state=foreign\n"), Err(RefusalKind::BadArtifact));
+        assert_eq!(kind("state=bad-link\ndetail=x\n"), Err(RefusalKind::Preflight));
+        assert_eq!(kind(""), Err(RefusalKind::Preflight), "no answer is no permission");
+        assert_eq!(judge_source("state=empty\n", &store(true)), Ok(()));
+    }
+
+    #[test]
+    fn a_target_that_is_taken_or_too_small_is_refused() {
+        let kind = |answer: &str| judge_target(answer, &store(false)).map_err(|r| r.kind);
+        assert_eq!(kind("state=vacant\nfree=9\nneeds=9\n"), Ok(()));
+        assert_eq!(kind("state=vacant\nfree=8\nneeds=9\n"), Err(RefusalKind::Storage));
+        assert_eq!(kind("state=occupied\nfree=9\nneeds=1\n"), Err(RefusalKind::TargetNotEmpty));
+        assert_eq!(kind("garbage"), Err(RefusalKind::TargetNotEmpty));
+    }
+
+    #[test]
+    fn commands_name_the_folder_below_the_root() {
+        let owned = Files.owned_target(&store(false));
+        assert_eq!(Files.dump(&owned).command_line(), "xtask __tool files dump data --census .xtask-scratch/census");
+        assert_eq!(Files.probe(&Files.attached_target(&store(false))).command_line(), "xtask __tool files probe .");
+        assert_eq!(folder(&Target { root: "a".into(), name: "b".into(), ..owned }), "a/b");
+    }
+
+    #[test]
+    fn marks_are_told_from_other_files() {
+        assert!(Files.is_mark("file .xtask-marks/kept/1") && Files.is_mark("folder .xtask-marks"));
+        assert!(!Files.is_mark("file .xtask-marksman") && !Files.is_mark("file a/.xtask-marks"));
+    }
+}

@@ -116,6 +116,12 @@ impl Engine for Postgres {
         }
     }
 
+    fn reached_at(&self, at: Target, address: &str) -> Target {
+        // The second is for servers that listen inside only. A refused password is final: no other address is tried then.
+        let host = if at.password.is_some() { format!("{address},{}", at.host) } else { at.host.clone() };
+        Target { host, ..at }
+    }
+
     fn ready(&self, at: &Target) -> Exec {
         let exec = Exec::site("pg_isready").arg("--quiet").arg("--timeout=3").arg("--host=127.0.0.1");
         exec.arg(format!("--port={}", at.port)).arg(format!("--username={}", at.user)).arg("--dbname=postgres")

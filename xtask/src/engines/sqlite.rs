@@ -56,7 +56,11 @@ fn judge_source(answer: &str, store: &Store) -> Result<(), Refusal> {
         Some("zero") => refuse(RefusalKind::BadArtifact, format!("the database file of {name} has 0 bytes"), check),
         _ => {
             let what = value(answer, "detail").unwrap_or("it could not be looked at");
-            refuse(RefusalKind::BadArtifact, format!("the file of {name} is not a readable SQLite database: {what}"), check)
+            refuse(
+                RefusalKind::BadArtifact,
+                format!("the file of {name} is not a readable SQLite database: {what}"),
+                check,
+            )
         }
     }
 }
@@ -75,7 +79,11 @@ fn judge_target(answer: &str, store: &Store) -> Result<(), Refusal> {
             format!("{} needs {needs} bytes and only {free} are free", store.name),
             "free some space where it is to be restored",
         )),
-        _ => Err(Refusal::new(RefusalKind::Preflight, "the free space could not be asked for", "check the target folder")),
+        _ => Err(Refusal::new(
+            RefusalKind::Preflight,
+            "the free space could not be asked for",
+            "check the target folder",
+        )),
     }
 }
 
@@ -194,7 +202,13 @@ impl Engine for Sqlite {
         vec![Act::data(Phase::Fetch, "stage the backup and list its tables", aside("stage", staged(at)))]
     }
 
-    fn restore_selected(&self, at: &Target, _from: &Component, diagnosis: &Diagnosis, contents: &str) -> Result<Vec<Act>, Refusal> {
+    fn restore_selected(
+        &self,
+        at: &Target,
+        _from: &Component,
+        diagnosis: &Diagnosis,
+        contents: &str,
+    ) -> Result<Vec<Act>, Refusal> {
         let held = |object: &str| !object.starts_with("table ") || contents.lines().any(|l| l == object);
         if let Some(unknown) = diagnosis.lost().find(|o| !held(o)) {
             let message = format!("the backup does not hold {unknown}");
@@ -203,7 +217,8 @@ impl Engine for Sqlite {
         let text = serde_json::to_string(diagnosis).map_err(|e| {
             Refusal::new(RefusalKind::Preflight, format!("the diagnosis cannot be handed on: {e}"), "diagnose again")
         })?;
-        let half = |phase, title: &str, name: &str| Act::text(phase, title, verb(name, at).arg(staged(at)), text.clone());
+        let half =
+            |phase, title: &str, name: &str| Act::text(phase, title, verb(name, at).arg(staged(at)), text.clone());
         Ok(vec![
             half(Phase::Load, "build a sound database beside the damaged one", "repair"),
             half(Phase::Index, "build indexes, settle the keys, swap", "finish"),

@@ -13,7 +13,7 @@ use crate::domain::report::BackupRecord;
 use crate::domain::stack::Compression;
 use crate::domain::store::Store;
 use crate::flow::child::{ask, failure, plain_act};
-use crate::flow::session::Session;
+use crate::flow::session::{Session, Stopper};
 use crate::flow::world::World;
 use crate::ports::Site;
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -91,19 +91,24 @@ fn one(world: &World, source: &Source<'_>, staging: &Staging, compression: Compr
     }
     let facts = parse_facts(&plain_act(world, site, engine, &engine.facts(target))?)?;
     let name = format!("{}.{}", store.name, engine.extension());
-    let mut held = Held::take(world, source)?;
+    let mut held = Held::take(world, source).map_err(|e| cut_short(store, e))?;
+    let session = held.session.as_ref().map(|(session, ..)| session.stopper());
     let (census, data) = std::thread::scope(|scope| {
         let snapshot = held.id.clone();
         let census = scope.spawn(|| held.census(world, source));
         let dump = with_snapshot(engine.dump(target), &snapshot);
         let data = produce(world, source, &dump, staging, &name, Role::Data, compression);
+        // What is not backed up need not be counted, and a server that is gone would let nobody finish.
+        if data.is_err() {
+            session.iter().for_each(Stopper::stop);
+        }
         (census.join().unwrap_or_else(|_| Err(anyhow!("the census thread panicked"))), data)
     });
     let at = held.at;
     let as_of = held.as_of.clone();
     // The dump's own failure says more than that of the session which was waiting for it.
-    let data = data?;
-    let census = held.release(world, source, census?)?;
+    let data = data.map_err(|e| cut_short(store, e))?;
+    let census = census.and_then(|census| held.release(world, source, census)).map_err(|e| cut_short(store, e))?;
     if !store.allow_empty && (census.contents() == 0 || census.rows() == 0) {
         let message = format!("{} holds no rows: an empty backup proves nothing", store.name);
         let hint = "check the database's name; if it is meant to be empty, set `allow_empty: true` on the store";
@@ -117,7 +122,8 @@ fn one(world: &World, source: &Source<'_>, staging: &Staging, compression: Compr
     let mut files = vec![data];
     for (extra, exec) in engine.extras(target) {
         let name = format!("{}.{extra}", store.name);
-        files.push(produce(world, source, &exec, staging, &name, Role::Extra(extra.to_owned()), compression)?);
+        let extra = produce(world, source, &exec, staging, &name, Role::Extra(extra.to_owned()), compression);
+        files.push(extra.map_err(|e| cut_short(store, e))?);
     }
     let component = Component {
         store: store.name.clone(),
@@ -129,6 +135,16 @@ fn one(world: &World, source: &Source<'_>, staging: &Staging, compression: Compr
         census,
     };
     Ok((component, at))
+}
+
+/// A failure that has no known cause of its own is the producer's: nothing else takes part between snapshot and end.
+fn cut_short(store: &Store, error: anyhow::Error) -> anyhow::Error {
+    if Refusal::within(&error).is_some() {
+        return error;
+    }
+    let message = format!("the data of {} did not arrive whole: {error:#}", store.name);
+    let hint = "look at the server's log (`docker compose logs`), then run the backup again";
+    Refusal::new(RefusalKind::Producer, message, hint).into()
 }
 
 /// Runs a producer through the archive into the staging folder and checks every number it gives.
@@ -162,13 +178,14 @@ fn produce(
         return Err(failure(source.engine, exec, &exit));
     }
     let pipeline::Stored { plain, stored } = stored;
-    check_length(program, &plain, exit.declared_bytes)?;
+    check_length(program, &role, &plain, exit.declared_bytes)?;
     Ok(StoredFile { file, role, compression, stored, plain })
 }
 
-fn check_length(program: &str, plain: &Fingerprint, declared: Option<u64>) -> Result<()> {
+/// An extra may be empty: a database without settings of its own has nothing to say.
+fn check_length(program: &str, role: &Role, plain: &Fingerprint, declared: Option<u64>) -> Result<()> {
     let hint = "run it again; if it stays, look at the producer's own log";
-    if plain.bytes == 0 {
+    if plain.bytes == 0 && *role == Role::Data {
         let message = format!("{program} ended well but wrote nothing");
         return Err(Refusal::new(RefusalKind::Producer, message, hint).into());
     }

@@ -104,6 +104,9 @@ pub fn backup(engine: &dyn Engine, target: &Target, attached: Option<&Attachment
     let mut lines = Vec::new();
     let mut target = target.clone();
     "{scratch}".clone_into(&mut target.scratch);
+    if let Some(Attachment::Service { .. }) = attached {
+        target = engine.reached_at(target, "{its address}");
+    }
     lines.extend(attached.map(|attachment| match attachment {
         Attachment::Service { project, service } => format!(
             "docker run --detach --network container:{{{project}/{service}}} {{its image}} (beside the service, never inside it)"

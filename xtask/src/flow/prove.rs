@@ -42,6 +42,7 @@ pub fn equal(promise: &Census, found: &Census) -> std::result::Result<ProofRecor
             objects: promise.objects.len(),
             rows: promise.rows(),
             quarantined: 0,
+            unrecoverable: 0,
         }),
         [first, rest @ ..] => {
             let shown: Vec<String> = rest.iter().take(4).map(ToString::to_string).collect();

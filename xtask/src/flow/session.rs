@@ -6,13 +6,29 @@ use crate::flow::child::failure;
 use crate::ports::{Control, Site};
 use anyhow::{Context, Result};
 use std::io::{BufRead, BufReader, Read, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// An open conversation. Dropping it kills the command.
 pub struct Session {
     exec: Exec,
     stdin: Option<Box<dyn Write + Send>>,
     stdout: BufReader<Box<dyn Read + Send>>,
-    control: Box<dyn Control>,
+    control: Arc<Mutex<Box<dyn Control>>>,
+}
+
+/// Ends a conversation from another thread: whoever waits for a line is told at once.
+pub struct Stopper(Arc<Mutex<Box<dyn Control>>>);
+
+impl Stopper {
+    /// Kills the command.
+    pub fn stop(&self) {
+        // What cannot be killed ends at its own time limit.
+        let _ = lock(&self.0).kill();
+    }
+}
+
+fn lock(control: &Mutex<Box<dyn Control>>) -> MutexGuard<'_, Box<dyn Control>> {
+    control.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Session {
@@ -20,7 +36,13 @@ impl Session {
     pub fn open(site: &dyn Site, exec: &Exec) -> Result<Self> {
         let exec = exec.clone().reads_stdin();
         let child = site.start(&exec).with_context(|| exec.program_name().to_owned())?;
-        Ok(Self { exec, stdin: child.stdin, stdout: BufReader::new(child.stdout), control: child.control })
+        let control = Arc::new(Mutex::new(child.control));
+        Ok(Self { exec, stdin: child.stdin, stdout: BufReader::new(child.stdout), control })
+    }
+
+    /// Whoever may end it early.
+    pub fn stopper(&self) -> Stopper {
+        Stopper(Arc::clone(&self.control))
     }
 
     /// Writes text and flushes it.
@@ -59,14 +81,15 @@ impl Session {
     pub fn close(mut self, engine: &dyn Engine) -> Result<()> {
         self.stdin = None;
         std::io::copy(&mut self.stdout, &mut std::io::sink())?;
-        let exit = self.control.wait().with_context(|| self.exec.program_name().to_owned())?;
+        let exit = lock(&self.control).wait().with_context(|| self.exec.program_name().to_owned())?;
         if exit.ok() { Ok(()) } else { Err(failure(engine, &self.exec, &exit)) }
     }
 
     /// Why the command ended early: its own exit status says more than a broken pipe.
     fn ended(&mut self, engine: &dyn Engine, otherwise: anyhow::Error) -> anyhow::Error {
         self.stdin = None;
-        match self.control.wait() {
+        let ended = lock(&self.control).wait();
+        match ended {
             Ok(exit) if !exit.ok() => failure(engine, &self.exec, &exit),
             Ok(_) => otherwise,
             Err(error) => error.context(self.exec.program_name().to_owned()),

@@ -9,6 +9,7 @@ use crate::domain::stack::Stack;
 use crate::domain::store::Store;
 use crate::engines;
 use crate::flow::backup::{Source, Taken, backup};
+use crate::flow::visit;
 use crate::flow::world::World;
 use crate::ports::Site;
 use crate::tasks::test_recovery::attachment;
@@ -62,8 +63,7 @@ pub fn run(world: &World, stack: &Stack, args: &Args, out: &mut dyn Write) -> Re
     for (store, engine) in chosen(stack, args)? {
         let to = attached(stack, store)?;
         let site = world.sites.attach(&to).map_err(|e| e.context(format!("attach to {}", store.name)))?;
-        let mut target = engine.attached_target(store);
-        target.scratch = site.scratch();
+        let target = visit::target(engine, store, site.as_ref());
         visits.push(Visit { store, engine, site, target });
     }
     let sources: Vec<Source<'_>> = visits.iter().map(Visit::source).collect();

@@ -58,13 +58,37 @@ struct Ci<'a> {
     clock: SystemClock,
 }
 
+/// What [`run`] would do: every step with its command lines. Runs and fetches nothing.
+pub fn plan(args: &Args, root: &Path) -> String {
+    let cache = root.join(tools::CACHE);
+    let mut text = String::new();
+    for step in chosen(args) {
+        text.extend(["== ", step.name(), " ==\n"]);
+        let asked = step.precondition(&cache).map(|(exec, _)| exec);
+        for exec in asked.into_iter().chain(step.commands(&cache)) {
+            text.extend(["$ ", &insisting(args, exec).command_line(), "\n"]);
+        }
+    }
+    text
+}
+
+/// The steps that were asked for.
+fn chosen(args: &Args) -> Vec<Step> {
+    if args.only.is_empty() { Step::USUAL.to_vec() } else { args.only.clone() }
+}
+
+/// The command with what tests must not skip in its environment.
+fn insisting(args: &Args, exec: Exec) -> Exec {
+    args.require.iter().fold(exec, |exec, need| exec.env(need.variable(), "1"))
+}
+
 /// Runs the steps in the repository at `root` and returns the exit code: 0 all passed, 1 a step failed, 3 a step could not be judged.
 ///
 /// # Errors
 /// Standard output cannot be written.
 pub fn run(args: &Args, root: &Path) -> Result<u8> {
     let ci = Ci { args, root, cache: root.join(tools::CACHE), clock: SystemClock::start() };
-    let steps: Vec<Step> = if args.only.is_empty() { Step::USUAL.to_vec() } else { args.only.clone() };
+    let steps = chosen(args);
     let missing = ci.set_up(&steps)?;
     let mut done = Vec::new();
     let mut skipped = Vec::new();
@@ -131,7 +155,7 @@ impl Ci<'_> {
         }
         let mut outcome = Outcome::Passed;
         for exec in step.commands(&self.cache) {
-            let exec = self.args.require.iter().fold(exec, |exec, need| exec.env(need.variable(), "1"));
+            let exec = insisting(self.args, exec);
             say(format!("$ {}", exec.command_line()))?;
             let ended = start(&exec, self.root, Output::Shown);
             if matches!(step, Step::Tests | Step::Doctests)
@@ -219,5 +243,13 @@ mod tests {
         };
         assert!(of(&[Need::Docker]).skipped());
         assert!(matches!(of(&[Need::Tools]), Outcome::Failed(_)));
+    }
+
+    #[test]
+    fn the_plan_shows_every_step_with_what_it_insists_on() {
+        let args = Args { require: vec![Need::Docker], only: Vec::new() };
+        let plan = plan(&args, Path::new("/nowhere"));
+        assert_eq!(plan.lines().filter(|l| l.starts_with("== ")).count(), Step::USUAL.len());
+        assert!(plan.contains("$ XTASK_REQUIRE_DOCKER=1 cargo-nextest nextest run"), "{plan}");
     }
 }

@@ -2,6 +2,7 @@
 //! It must not read anything: all it knows is the project. What it cannot cover it names, so that nothing is silently left out.
 
 mod cover;
+mod elsewhere;
 mod folders;
 mod postgres;
 mod sqlite;
@@ -28,6 +29,7 @@ pub(super) struct Inferred {
 pub(super) fn infer(project: &ComposeProject) -> Result<Inferred, Refusal> {
     let mut found = Inferred::default();
     for service in project.services.values() {
+        elsewhere::note(service, project, &mut found);
         match service.image.as_ref().map(|(image, _)| kind_of(image)) {
             Some(Kind::Postgres) => postgres::add(service, &mut found)?,
             Some(Kind::Unsupported(what)) => {

@@ -1,17 +1,15 @@
-//! One service of a Compose file: image, environment, mounts, labels. It must not know which of them hold data.
+//! The services of a Compose file: image, mounts, labels, what they wait for. It must not know which of them hold data.
 
 use super::compose::{profiles, unknown};
-use super::fields::{flag, mapping, only, text, texts, wrong};
+use super::fields::{flag, mapping, text, texts};
 use super::mounts::{Ground, mounts};
-use super::node::{Kind, Node, Style};
-use super::{secrets, source};
-use crate::adapters::environment::{self, Lookup};
-use crate::domain::compose::{ComposeProject, Service, Variable};
+use super::node::{Kind, Node};
+use super::{secrets, variables};
+use crate::adapters::environment::Lookup;
+use crate::domain::compose::{ComposeProject, Service};
 use crate::domain::place::Place;
 use crate::domain::refusal::Refusal;
-use crate::domain::secret::Secret;
 use std::collections::BTreeMap;
-use std::path::Path;
 
 /// The keys of a service, as the Compose specification lists them.
 const KEYS: &[&str] = &[
@@ -169,101 +167,13 @@ fn service(
         at,
         image: field("image")?,
         working_dir: field("working_dir")?.map(|(dir, _)| dir),
-        environment: environment_of(node, &project.folder, lookup)?,
+        environment: variables::environment_of(node, &project.folder, lookup)?,
         mounts,
         healthcheck: healthcheck(node)?,
         labels,
         networks: names(node.get("networks"), "`networks`")?,
-        depends_on: names(node.get("depends_on"), "`depends_on`")?,
+        depends_on: dependencies(node)?,
     })
-}
-
-/// Env files in order, then `environment`; a name without a value takes it from outside, or is left out.
-fn environment_of(node: &Node, folder: &Path, lookup: Lookup<'_>) -> Result<BTreeMap<String, Variable>, Refusal> {
-    let mut all = BTreeMap::new();
-    for (path, required, at) in env_files(node)? {
-        let path = super::mounts::tidy(&folder.join(path));
-        let Some(bytes) = source::read_if_there(&path)? else {
-            if !required {
-                continue;
-            }
-            let cause = format!("env file {} is not there", path.display());
-            return Err(at.refuse(cause, "create it from its example, or write `required: false`"));
-        };
-        for variable in environment::parse(&bytes, &path, lookup)? {
-            let at = Place::new(&path, variable.line, 1);
-            all.insert(variable.name, Variable { value: Secret::new(variable.value), at });
-        }
-    }
-    if let Some(own) = node.get("environment") {
-        for (key, value) in mapping(own, "`environment`")? {
-            let at = value.at.place();
-            match &value.kind {
-                Kind::Null => match lookup(&key.text) {
-                    Some(found) => drop(all.insert(key.text.to_string(), Variable { value: Secret::new(found), at })),
-                    None => drop(all.remove(&*key.text)),
-                },
-                Kind::Text(text, style) => {
-                    if *style == Style::Plain && rewritten(text) {
-                        let cause = format!(
-                            "the unquoted value of `{}` is a number to YAML, and Compose writes it differently",
-                            key.text
-                        );
-                        return Err(at.refuse(cause, "put quotes around it"));
-                    }
-                    all.insert(key.text.to_string(), Variable { value: Secret::new(&**text), at });
-                }
-                _ => return Err(wrong(value, &format!("variable `{}`", key.text), "a single value")),
-            }
-        }
-    }
-    Ok(all)
-}
-
-/// Path, whether it must be there, and where it is named.
-fn env_files(node: &Node) -> Result<Vec<(String, bool, Place)>, Refusal> {
-    let Some(files) = node.get("env_file") else { return Ok(Vec::new()) };
-    let items: Vec<Node> = match &files.kind {
-        Kind::List(items) => (**items).clone(),
-        Kind::Null => Vec::new(),
-        _ => vec![files.clone()],
-    };
-    let mut found = Vec::new();
-    for item in items {
-        let at = item.at.place();
-        if matches!(item.kind, Kind::Map(_)) {
-            only(&item, "`env_file`", &["path", "required", "format"])?;
-            if let Some(format) = item.get("format") {
-                return Err(format
-                    .at
-                    .place()
-                    .refuse("env files of another format are not read", "remove `format`: the usual grammar is read"));
-            }
-            let path = item.get("path").ok_or_else(|| at.refuse("`env_file` without `path`", "say which file"))?;
-            let required = item.get("required").map(|n| flag(n, "`required`")).transpose()?.unwrap_or(true);
-            found.push((text(path, "`path`")?, required, at));
-        } else {
-            found.push((text(&item, "`env_file`")?, true, at));
-        }
-    }
-    Ok(found)
-}
-
-/// Whether YAML takes this plain text for a number or date whose text Compose does not keep (`010` becomes `8`).
-fn rewritten(text: &str) -> bool {
-    let digits = text.trim_start_matches(['+', '-']);
-    if !digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
-        return false;
-    }
-    let whole = digits.bytes().all(|b| b.is_ascii_digit());
-    if whole {
-        return text.starts_with('+') || (digits.len() > 1 && digits.starts_with('0')) || digits.len() > 18;
-    }
-    let based = ["0x", "0o", "0b"].iter().any(|p| digits.starts_with(p));
-    let date = digits.len() >= 8
-        && digits.bytes().all(|b| b.is_ascii_digit() || b == b'-')
-        && digits.matches('-').count() == 2;
-    based || date || digits.replace('_', "").parse::<f64>().is_ok_and(|number| number.to_string() != text)
 }
 
 fn healthcheck(node: &Node) -> Result<bool, Refusal> {
@@ -280,6 +190,15 @@ fn names(node: Option<&Node>, what: &str) -> Result<Vec<String>, Refusal> {
         Some((Kind::Map(pairs), _)) => Ok(pairs.iter().map(|(k, _)| k.text.to_string()).collect()),
         Some((_, node)) => Ok(texts(node, what)?.into_iter().map(|(name, _)| name).collect()),
     }
+}
+
+/// The services it waits for, without those that may be missing.
+fn dependencies(node: &Node) -> Result<Vec<String>, Refusal> {
+    let optional = |name: &String| {
+        let required = node.get("depends_on").and_then(|d| d.get(name)).and_then(|d| d.get("required"));
+        required.is_some_and(|r| matches!(&r.kind, Kind::Text(text, _) if &**text == "false"))
+    };
+    Ok(names(node.get("depends_on"), "`depends_on`")?.into_iter().filter(|name| !optional(name)).collect())
 }
 
 fn shown(node: &Node) -> String {

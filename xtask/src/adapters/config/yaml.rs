@@ -131,7 +131,12 @@ impl Composer {
             Some(Inside::List(items)) => items.push(node),
             Some(Inside::Map { pairs, seen, merged, key }) => match key.take() {
                 None => *key = Some(key_of(node)?),
-                Some(k) if &*k.text == "<<" => merged.push(node),
+                Some(k) if &*k.text == "<<" => {
+                    if !merged.is_empty() {
+                        return Err(k.at.place().refuse("key `<<` is written twice", "write `<<: [*one, *two]`"));
+                    }
+                    merged.push(node);
+                }
                 Some(k) => {
                     if !seen.insert(k.text.clone()) {
                         let first = pairs.iter().find(|(p, _)| p.text == k.text).map_or(0, |(p, _)| p.at.line);

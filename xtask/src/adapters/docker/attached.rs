@@ -17,7 +17,7 @@ use anyhow::{Context, Result};
 use bollard::Docker;
 use bollard::models::{ContainerCreateBody, ContainerSummary, ContainerSummaryStateEnum, HostConfig};
 use bollard::query_parameters::ListContainersOptionsBuilder;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 const PROJECT: &str = "com.docker.compose.project";
@@ -31,6 +31,7 @@ pub(super) struct AttachedService {
     sidecar: String,
     service: String,
     container: String,
+    address: Option<String>,
     volumes: Vec<Volume>,
     image: ImageIdentity,
 }
@@ -41,6 +42,7 @@ struct Found {
     name: String,
     image: String,
     image_id: String,
+    address: Option<String>,
 }
 
 impl AttachedService {
@@ -57,6 +59,7 @@ impl AttachedService {
             sidecar,
             service: found.name,
             container: found.id,
+            address: found.address,
             image: image.identity.clone(),
         };
         engine.run(site.create(&docker, &image)).with_context(|| format!("start a sidecar of {}", site.service))?;
@@ -94,6 +97,7 @@ impl AttachedService {
         let mut parts = vec![Thing::Container(self.sidecar.clone())];
         parts.extend(self.volumes.iter().map(|v| Thing::Volume(v.name.clone())));
         let docker = self.engine.client()?;
+        self.engine.streams.release(Some(&self.sidecar));
         self.engine.run(removal::remove_all(&docker, &parts))
     }
 }
@@ -114,6 +118,10 @@ impl Site for AttachedService {
 
     fn scratch(&self) -> String {
         SCRATCH.to_owned()
+    }
+
+    fn address(&self) -> Option<String> {
+        self.address.clone()
     }
 }
 
@@ -136,7 +144,15 @@ async fn find(docker: &Docker, project: &str, service: &str) -> Result<Found> {
         name: name(chosen),
         image: chosen.image.clone().unwrap_or_default(),
         image_id: chosen.image_id.clone().context("the service's container has no image")?,
+        address: address(chosen),
     })
+}
+
+/// One of its own addresses: the name of a service may mean another container on a network that projects share.
+fn address(container: &ContainerSummary) -> Option<String> {
+    let networks = container.network_settings.as_ref()?.networks.as_ref()?;
+    let named: BTreeMap<_, _> = networks.iter().collect();
+    named.values().filter_map(|n| n.ip_address.clone()).find(|ip| !ip.is_empty())
 }
 
 /// The one running container of the service.
@@ -180,7 +196,9 @@ fn choose<'a>(all: &'a [ContainerSummary], project: &str, service: &str) -> Resu
             )
         }
     };
-    Err(Refusal::new(RefusalKind::MissingStore, message, format!("docker compose -p {project} up -d {service}")))
+    let paused = of_service.iter().any(|c| c.state == Some(ContainerSummaryStateEnum::PAUSED));
+    let verb = if paused { "unpause" } else { "up -d" };
+    Err(Refusal::new(RefusalKind::MissingStore, message, format!("docker compose -p {project} {verb} {service}")))
 }
 
 fn known(containers: &[&ContainerSummary], key: &str) -> String {

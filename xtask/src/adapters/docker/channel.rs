@@ -14,7 +14,7 @@ pub(super) const CHUNK: usize = 64 * 1024;
 pub(super) trait Chunk: AsRef<[u8]> + Send {}
 impl<T: AsRef<[u8]> + Send> Chunk for T {}
 
-/// Standard output. Its end is `Ok(0)` only when the stream itself ended; everything else is an error.
+/// Standard output. Its end is `Ok(0)` only when the last byte of output was seen; everything else is an error.
 pub(super) struct Output<C: Chunk> {
     pub(super) chunks: Receiver<C>,
     pub(super) end: Ending,
@@ -49,8 +49,11 @@ impl<C: Chunk> Read for Output<C> {
 impl<C: Chunk> Output<C> {
     fn ended(&self) -> Result<usize> {
         match &*self.end.borrow() {
-            Some(End::Eof) => Ok(0),
+            Some(End::Done(_)) => Ok(0),
             Some(End::TimedOut(refusal)) => Err(Error::new(ErrorKind::TimedOut, refusal.clone())),
+            Some(End::Cut) => {
+                Err(Error::new(ErrorKind::UnexpectedEof, "the command's output was cut off before its end"))
+            }
             Some(End::Killed) => Err(Error::other("the command was killed")),
             Some(End::Broken(why)) => Err(Error::other(why.clone())),
             None => Err(Error::other("the stream of the command's output was lost")),
@@ -93,13 +96,13 @@ mod tests {
     #[test]
     fn chunks_come_out_whole_and_empty_ones_are_no_end() {
         let mut text = String::new();
-        output(Some(End::Eof), &[b"ab", b"", b"cde"]).read_to_string(&mut text).unwrap();
+        output(Some(End::Done(1)), &[b"ab", b"", b"cde"]).read_to_string(&mut text).unwrap();
         assert_eq!(text, "abcde");
     }
 
     #[test]
     fn a_stream_that_was_lost_never_looks_finished() {
-        for end in [None, Some(End::Killed), Some(End::Broken("cut".into()))] {
+        for end in [None, Some(End::Cut), Some(End::Killed), Some(End::Broken("cut".into()))] {
             let mut text = String::new();
             assert!(output(end, &[b"half"]).read_to_string(&mut text).is_err());
             assert_eq!(text, "half");

@@ -8,10 +8,11 @@ use anyhow::{Context, Result};
 use bollard::{API_DEFAULT_VERSION, Docker};
 use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::Notify;
 
 /// For the question whether there is an engine at all.
 const PING: Duration = Duration::from_secs(5);
@@ -26,6 +27,7 @@ pub(super) struct Engine {
     pub(super) identity: RunIdentity,
     abandoned: AtomicBool,
     creating: AtomicUsize,
+    pub(super) streams: Streams,
 }
 
 impl Engine {
@@ -45,6 +47,7 @@ impl Engine {
             identity,
             abandoned: AtomicBool::new(false),
             creating: AtomicUsize::new(0),
+            streams: Streams::default(),
         })
     }
 
@@ -70,11 +73,15 @@ impl Engine {
 
     /// A client of an engine that has answered at least once.
     pub(super) fn client(&self) -> Result<Docker> {
-        if let Some((docker, _)) = self.answered.get() {
-            return Ok(docker.clone());
+        if self.known().is_none() {
+            self.ping()?;
         }
-        self.ping()?;
-        self.answered.get().map(|(docker, _)| docker.clone()).context("the engine's first answer was not kept")
+        self.known().context("the engine's first answer was not kept")
+    }
+
+    /// A client, when the engine has answered before.
+    pub(super) fn known(&self) -> Option<Docker> {
+        self.answered.get().map(|(docker, _)| docker.clone())
     }
 
     /// Asks for a sign of life, within 5 s.
@@ -106,11 +113,13 @@ impl Engine {
         Ok(())
     }
 
-    /// From now on nothing new is made; says whether a creation is under way.
+    /// From now on nothing new is made.
     pub(super) fn abandon(&self) {
         self.abandoned.store(true, Ordering::SeqCst);
+        self.streams.release(None);
     }
 
+    /// Whether a creation is under way.
     pub(super) fn is_creating(&self) -> bool {
         self.creating.load(Ordering::SeqCst) > 0
     }
@@ -137,6 +146,28 @@ pub(super) struct Creating<'a>(&'a Engine);
 impl Drop for Creating<'_> {
     fn drop(&mut self) {
         self.0.creating.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// The output streams that are open, by container. The engine does not notice a container's death while somebody holds back the
+/// output of a command in it, so whoever kills a container releases them.
+#[derive(Default)]
+pub(super) struct Streams(Mutex<Vec<(String, Weak<Notify>)>>);
+
+impl Streams {
+    pub(super) fn watch(&self, container: &str, release: &Arc<Notify>) {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|(_, release)| release.strong_count() > 0);
+        open.push((container.to_owned(), Arc::downgrade(release)));
+    }
+
+    /// Lets the streams of one container, or of all, run out unread; their readers get an error.
+    pub(super) fn release(&self, container: Option<&str>) {
+        for (of, release) in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            if let (true, Some(release)) = (container.is_none_or(|c| c == of), release.upgrade()) {
+                release.notify_one();
+            }
+        }
     }
 }
 

@@ -1,42 +1,34 @@
-//! Starts a command in one of our containers and pumps its streams, with back-pressure and without ever taking a cut for an end.
-//! It must not know what the container is for.
+//! Starts a command in one of our containers: its environment, its streams, its control.
+//! It must not know what the container is for, nor how the streams flow.
 
 use super::channel::{CHUNK, CHUNKS, Feed, Output};
-use super::control::{self, Child, End, ExecControl};
+use super::control::{Child, ExecControl};
 use super::engine::Engine;
 use super::fault::{self, within};
 use super::heard::Heard;
+use super::pump::{Frames, Pump, Stdin, pour};
+use super::trailer::{self, TOKEN, Trailer};
 use crate::domain::exec::{Exec, Input, Program};
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::ports::Running;
 use anyhow::{Context, Result};
 use bollard::Docker;
-use bollard::container::LogOutput;
-use bollard::errors::Error;
 use bollard::exec::{StartExecOptions, StartExecResults};
 use bollard::models::ExecConfig;
-use futures_util::{Stream, StreamExt};
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::task::AbortHandle;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::Instant;
 
-/// In every command's environment: the command and all that it starts can be found by it.
-pub(super) const TOKEN: &str = "XTASK_EXEC";
-/// How often a silent stream is doubted.
-const DOUBT: Duration = Duration::from_secs(5);
-
-type Frames = Pin<Box<dyn Stream<Item = Result<LogOutput, Error>> + Send>>;
-type Stdin = Pin<Box<dyn AsyncWrite + Send>>;
+/// Stands for limits beyond what a clock can hold.
+const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Starts a command in the container with this id, which people know by this name.
 pub(super) fn start(engine: &Arc<Engine>, container: &str, name: &str, exec: &Exec) -> Result<Running> {
     let docker = engine.client()?;
     let token: String = std::iter::repeat_with(fastrand::alphanumeric).take(24).collect();
-    let deadline = Instant::now() + exec.timeout;
+    let begun = Instant::now();
+    let deadline = begun.checked_add(exec.timeout).unwrap_or(begun + FOREVER);
     let config = config(exec, &token)?;
     let what = format!("start {} in {name}", exec.program_name());
     let (id, frames, stdin) = engine.run(open(&docker, container, config, &what))?;
@@ -45,6 +37,7 @@ pub(super) fn start(engine: &Arc<Engine>, container: &str, name: &str, exec: &Ex
     let (sender, receiver) = mpsc::channel(CHUNKS);
     let heard = Arc::new(Mutex::new(Heard::default()));
     let kill = Arc::new(Notify::new());
+    engine.streams.watch(container, &kill);
     let child = Child {
         docker,
         container: container.to_owned(),
@@ -54,23 +47,27 @@ pub(super) fn start(engine: &Arc<Engine>, container: &str, name: &str, exec: &Ex
         token,
     };
 
-    let (feed, feeder) = match exec.input {
+    let (feed, source) = match exec.input {
         Input::Closed => (None, None),
         Input::Stream => {
             let (chunks, source) = mpsc::channel(CHUNKS);
-            (Some(Box::new(Feed(chunks)) as _), Some(engine.spawn(pour(source, stdin))))
+            (Some(Box::new(Feed(chunks)) as _), Some(source))
         }
     };
+    let read_to_end = Arc::new(Notify::new());
+    let pouring = engine.spawn(pour(source, stdin, read_to_end.clone()));
     let pump = Pump {
         frames,
         sender,
+        trailer: Trailer::of(&child.token),
+        read_to_end,
         heard: heard.clone(),
         kill: kill.clone(),
         child: child.clone(),
         deadline,
         timeout: exec.timeout,
     };
-    engine.spawn(async move { pump.run(feeder, ended).await });
+    engine.spawn(async move { pump.run(pouring, ended).await });
 
     let output = Output { chunks: receiver, end: end.clone(), current: None, read: 0 };
     let control = ExecControl::new(engine.clone(), child, exec.program_name(), end, heard, kill, deadline);
@@ -99,12 +96,12 @@ fn config(exec: &Exec, token: &str) -> Result<ExecConfig> {
         env.push(format!("{key}={value}"));
     }
     Ok(ExecConfig {
-        attach_stdin: Some(exec.input == Input::Stream),
+        attach_stdin: Some(true),
         attach_stdout: Some(true),
         attach_stderr: Some(true),
         tty: Some(false),
         env: Some(env),
-        cmd: Some(std::iter::once(program).chain(&exec.args).cloned().collect()),
+        cmd: Some(trailer::wrapped(exec.input, std::iter::once(program).chain(&exec.args))),
         user: exec.user.clone(),
         ..Default::default()
     })
@@ -119,99 +116,7 @@ async fn open(docker: &Docker, container: &str, config: ExecConfig, what: &str) 
     }
 }
 
-/// Only `shutdown` closes the command's input: dropping our half does not.
-async fn pour(mut source: mpsc::Receiver<Vec<u8>>, mut stdin: Stdin) {
-    while let Some(chunk) = source.recv().await {
-        if stdin.write_all(&chunk).await.is_err() {
-            return;
-        }
-    }
-    stdin.shutdown().await.ok();
-}
-
-struct Pump {
-    frames: Frames,
-    sender: mpsc::Sender<LogOutput>,
-    heard: Arc<Mutex<Heard>>,
-    kill: Arc<Notify>,
-    child: Child,
-    deadline: Instant,
-    timeout: Duration,
-}
-
-impl Pump {
-    async fn run(mut self, feeder: Option<AbortHandle>, ended: watch::Sender<Option<End>>) {
-        let end = self.drain().await;
-        // A command that is gone reads nothing: without this a writer would wait for it for ever.
-        if let Some(feeder) = feeder {
-            feeder.abort();
-        }
-        if let End::TimedOut(_) | End::Broken(_) = end
-            && let Err(error) = control::kill(&self.child).await
-        {
-            let note = format!("\nand it could not be killed: {error:#}\n");
-            self.heard.lock().unwrap_or_else(PoisonError::into_inner).error(note.as_bytes());
-        }
-        ended.send_replace(Some(end)); // before the channel closes: the reader asks for it then
-    }
-
-    async fn drain(&mut self) -> End {
-        let deadline = tokio::time::sleep_until(self.deadline);
-        tokio::pin!(deadline);
-        let mut doubt = tokio::time::interval(DOUBT);
-        doubt.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut quiet, mut over) = (0, 0);
-        loop {
-            let frame = tokio::select! { biased;
-                () = self.kill.notified() => return End::Killed,
-                () = &mut deadline => return self.timed_out(),
-                frame = self.frames.next() => frame,
-                _ = doubt.tick() => {
-                    quiet += 1;
-                    // An ended command whose output stays open: something it started holds it. Never call that a clean end.
-                    if quiet > 1 && !control::is_running(&self.child).await { over += 1 }
-                    if over > 2 { return End::Broken(format!("{} ended but its output stayed open", self.child.name)) }
-                    continue;
-                }
-            };
-            (quiet, over) = (0, 0);
-            let frame = match frame {
-                None => return End::Eof,
-                Some(Err(error)) => return End::Broken(format!("the output stream broke: {error}")),
-                Some(Ok(LogOutput::Console { .. })) => {
-                    return End::Broken("the output stream was cut inside a frame".to_owned());
-                }
-                Some(Ok(LogOutput::StdErr { message })) => {
-                    self.heard.lock().unwrap_or_else(PoisonError::into_inner).error(&message);
-                    continue;
-                }
-                Some(Ok(frame)) => frame,
-            };
-            self.heard.lock().unwrap_or_else(PoisonError::into_inner).output(frame.as_ref());
-            tokio::select! { biased;
-                () = self.kill.notified() => return End::Killed,
-                () = &mut deadline => return self.timed_out(),
-                // Nobody listens any more: the command may still end in its own way, so its output is drained.
-                _ = self.sender.send(frame) => {}
-            }
-        }
-    }
-
-    fn timed_out(&self) -> End {
-        let message = format!(
-            "a command in {} took longer than {} s and was killed",
-            self.child.name,
-            self.timeout.as_secs_f64()
-        );
-        End::TimedOut(Refusal::new(
-            RefusalKind::Timeout,
-            message,
-            "look at the server's log; a larger store needs a larger time limit",
-        ))
-    }
-}
-
-/// Runs a short command of our own to its end and returns its exit status; output is thrown away.
+/// Starts a short command of our own and does not wait for it.
 pub(super) async fn run_detached(docker: &Docker, container: &str, config: ExecConfig, what: &str) -> Result<()> {
     let id = within(fault::LOOK, what, docker.create_exec(container, config)).await?.id;
     let options = StartExecOptions { detach: true, tty: false, output_capacity: None };

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// For calls that only look.
-pub(super) const LOOK: Duration = Duration::from_secs(20);
+pub(super) const LOOK: Duration = Duration::from_secs(30);
 /// For calls that make or remove something; a busy disk makes these slow.
 pub(super) const CHANGE: Duration = Duration::from_secs(90);
 

@@ -30,6 +30,9 @@ pub trait ImageRecipes: Send + Sync {
     }
 }
 
+/// Builds an image, telling what it does.
+pub type Build = Box<dyn Fn(&dyn Events) -> Result<()> + Send + Sync>;
+
 /// One way to build a stand-in.
 pub struct Recipe {
     /// What it is called in messages (`postgres-15`).
@@ -37,7 +40,7 @@ pub struct Recipe {
     /// The image it makes, always below `localhost/`.
     pub reference: String,
     /// Builds it; the image is on the engine afterwards.
-    pub build: Box<dyn Fn(&dyn Events) -> Result<()> + Send + Sync>,
+    pub build: Build,
 }
 
 /// No recipes at all.

@@ -173,6 +173,7 @@ impl OwnedSite for OwnedContainer {
 
     fn kill(&self) -> Result<()> {
         self.act(|docker| async move {
+            self.engine.streams.release(Some(&self.name));
             let options = KillContainerOptionsBuilder::default().signal("SIGKILL").build();
             within(fault::LOOK, &format!("kill {}", self.name), docker.kill_container(&self.name, Some(options)))
                 .await?;
@@ -182,6 +183,7 @@ impl OwnedSite for OwnedContainer {
 
     fn restart(&self) -> Result<()> {
         self.act(|docker| async move {
+            self.engine.streams.release(Some(&self.name));
             let options = StopContainerOptionsBuilder::default().t(GRACE_SECONDS).build();
             let stop = docker.stop_container(&self.name, Some(options)); // one that does not run is no error
             within(Duration::from_secs(90), &format!("stop {}", self.name), stop).await?;
@@ -225,6 +227,7 @@ impl OwnedSite for OwnedContainer {
         parts.extend(self.volumes.iter().map(|v| Thing::Volume(v.name.clone())));
         parts.push(Thing::Network(self.network.clone()));
         let docker = self.engine.client()?;
+        self.engine.streams.release(Some(&self.name));
         self.engine
             .run(removal::remove_all(&docker, &parts))
             .with_context(|| format!("destroy the site {}", self.name))?;

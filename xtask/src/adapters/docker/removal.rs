@@ -120,7 +120,8 @@ pub(super) fn sweep(engine: &Engine) -> Result<Swept> {
 /// Removes everything of this run, and lets it make nothing more.
 pub(super) fn abandon(engine: &Engine) -> Result<()> {
     engine.abandon();
-    let docker = engine.client()?;
+    // An engine that never answered holds nothing of ours: a run without Docker ends without asking for it.
+    let Some(docker) = engine.known() else { return Ok(()) };
     let label = format!("{RUN}={}", engine.identity.run);
     let mine = engine.identity.owner.clone();
     let quiet = || if engine.is_creating() { QUIET_LISTINGS } else { 1 };

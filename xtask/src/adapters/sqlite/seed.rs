@@ -1,7 +1,7 @@
 //! A shop as a rehearsal's data: the same rows for the same size on every machine. No clock and no foreign generator.
 
-use super::open;
 use super::marks;
+use super::open;
 use crate::adapters::data_tool::{parent, refuse};
 use crate::adapters::dice::Dice;
 use crate::domain::refusal::RefusalKind;
@@ -40,7 +40,9 @@ pub fn fill(db: &Path, bytes: i64) -> Result<()> {
     }
     std::fs::create_dir_all(parent(db)).with_context(|| format!("make the folder {}", parent(db).display()))?;
     let conn = open::creator(db)?;
-    conn.execute_batch("PRAGMA page_size = 4096; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA foreign_keys = OFF;")?;
+    conn.execute_batch(
+        "PRAGMA page_size = 4096; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA foreign_keys = OFF;",
+    )?;
     conn.pragma_update(None, "cache_size", -16384)?;
     conn.execute_batch("BEGIN").context("begin")?;
     conn.execute_batch(SCHEMA).context("create the schema")?;
@@ -110,7 +112,8 @@ fn events(conn: &Connection, bytes: i64, dice: &mut Dice) -> Result<()> {
 pub fn churn(db: &Path) -> Result<()> {
     let mut conn = open::writer(db)?;
     conn.pragma_update(None, "foreign_keys", true)?;
-    let deal = conn.transaction().context("begin")?;
+    // Immediate: a reader that turns writer is refused at once while somebody else writes, however long it would wait.
+    let deal = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).context("begin")?;
     let newest: i64 = deal.query_row("SELECT max(id) FROM customers", [], |r| r.get(0))?;
     for id in newest + 1..=newest + 10 {
         let (name, email) = (format!("Customer {id}"), format!("c{id}@example.test"));

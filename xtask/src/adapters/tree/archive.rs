@@ -89,7 +89,11 @@ impl<'a> Archive<'a> {
                 return Err(broken(format!("it has more than {MAX_ENTRIES} entries")));
             }
             let header = Header::from_byte_slice(&block);
-            let sum = block.iter().enumerate().map(|(at, b)| if (148..156).contains(&at) { 32 } else { u32::from(*b) }).sum::<u32>();
+            let sum = block
+                .iter()
+                .enumerate()
+                .map(|(at, b)| if (148..156).contains(&at) { 32 } else { u32::from(*b) })
+                .sum::<u32>();
             if header.cksum().ok() != Some(sum) {
                 return Err(broken("a header's checksum is wrong: it is damaged, or no archive"));
             }
@@ -239,7 +243,8 @@ impl Extension {
         let bad = || broken("an extended header is malformed");
         while !rest.is_empty() {
             let space = rest.iter().position(|b| *b == b' ').filter(|at| *at < 10).ok_or_else(bad)?;
-            let length: usize = std::str::from_utf8(&rest[..space]).ok().and_then(|n| n.parse().ok()).ok_or_else(bad)?;
+            let length: usize =
+                std::str::from_utf8(&rest[..space]).ok().and_then(|n| n.parse().ok()).ok_or_else(bad)?;
             let record = rest.get(space + 1..length).and_then(|r| r.strip_suffix(b"\n")).ok_or_else(bad)?;
             rest = &rest[length..];
             let equals = record.iter().position(|b| *b == b'=').ok_or_else(bad)?;

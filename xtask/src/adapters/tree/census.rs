@@ -172,11 +172,10 @@ pub fn probe(folder: &Path, streams: &mut Streams) -> Result<()> {
     let mut read = None;
     walk(folder, None, &mut |node| {
         let ours = node.path.starts_with(b".xtask-");
-        if read.is_none() && !ours && node.kind() == FileType::RegularFile && node.stat.st_size > 0 {
-            if let Some(mut file) = node.open()? {
-                sha256(&mut file).with_context(|| format!("read {}", shown(node.path)))?;
-                read = Some(shown(node.path));
-            }
+        let wanted = read.is_none() && !ours && node.kind() == FileType::RegularFile && node.stat.st_size > 0;
+        if wanted && let Some(mut file) = node.open()? {
+            sha256(&mut file).with_context(|| format!("read {}", shown(node.path)))?;
+            read = Some(shown(node.path));
         }
         Ok(())
     })?;

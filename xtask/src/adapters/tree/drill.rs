@@ -2,7 +2,7 @@
 
 use super::marks;
 use super::walk::root;
-use crate::adapters::data_tool::refuse;
+use crate::adapters::data_tool::{refuse, sync_all_of};
 use crate::adapters::dice::Dice;
 use crate::domain::engine::MarkTable;
 use crate::domain::refusal::RefusalKind;
@@ -19,7 +19,8 @@ const EPOCH: u64 = 1_767_225_600;
 /// Fills a fresh folder with about `bytes` bytes: pictures, documents, odd names, an empty file and an empty folder, links.
 pub fn seed(folder: &Path, bytes: u64) -> Result<()> {
     std::fs::create_dir_all(folder).context("make the folder")?;
-    if std::fs::read_dir(folder).context("list the folder")?.any(|e| e.is_ok_and(|e| e.file_name() != ".xtask-scratch")) {
+    if std::fs::read_dir(folder).context("list the folder")?.any(|e| e.is_ok_and(|e| e.file_name() != ".xtask-scratch"))
+    {
         let hint = "seed a fresh place";
         return Err(refuse(RefusalKind::TargetNotEmpty, format!("{} is not empty", folder.display()), hint));
     }
@@ -46,10 +47,11 @@ pub fn seed(folder: &Path, bytes: u64) -> Result<()> {
     put(folder, "videos/long.mp4", &large, 3)?;
     std::fs::create_dir_all(folder.join("inbox/nothing here")).context("make an empty folder")?;
     symlink("contract-00001.txt", folder.join("documents/current.txt")).context("make a link")?;
-    std::fs::hard_link(folder.join("documents/contract-00003.txt"), folder.join("documents/copy.txt")).context("make a hard link")?;
+    std::fs::hard_link(folder.join("documents/contract-00003.txt"), folder.join("documents/copy.txt"))
+        .context("make a hard link")?;
     marks::create(folder)?;
     let root = root(folder)?;
-    rustix::fs::syncfs(root).map_err(std::io::Error::from).context("sync the folder")
+    sync_all_of(root)
 }
 
 fn put(folder: &Path, name: &str, content: &[u8], number: u64) -> Result<()> {
@@ -66,7 +68,8 @@ fn put(folder: &Path, name: &str, content: &[u8], number: u64) -> Result<()> {
 /// Business as usual after a backup: a new file and a newer version of an old one.
 pub fn churn(folder: &Path) -> Result<()> {
     put(folder, "inbox/just arrived.txt", b"newer than any backup\n", 1_000_000)?;
-    let mut old = OpenOptions::new().append(true).open(folder.join("documents/contract-00001.txt")).context("open a document")?;
+    let mut old =
+        OpenOptions::new().append(true).open(folder.join("documents/contract-00001.txt")).context("open a document")?;
     old.write_all(b"\nsigned\n").and_then(|()| old.sync_all()).context("append to a document")
 }
 
@@ -110,7 +113,7 @@ pub fn corrupt(folder: &Path) -> Result<()> {
         std::fs::remove_file(entry.context("list the struck marks")?.path()).context("delete a mark")?;
     }
     let root = root(folder)?;
-    rustix::fs::syncfs(root).map_err(std::io::Error::from).context("sync the folder")
+    sync_all_of(root)
 }
 
 /// Changes a file and puts its time of change back.

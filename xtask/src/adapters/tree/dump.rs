@@ -36,7 +36,8 @@ pub fn dump(folder: &Path, census: &Path, streams: &mut Streams) -> Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(scratch).context("make the scratch folder")?;
     let skip = std::fs::metadata(scratch).map(|m| (m.dev(), m.ino())).context("find the scratch folder")?;
     release(census)?;
-    let notes = OpenOptions::new().write(true).create_new(true).mode(0o600).open(census).context("create the census")?;
+    let notes =
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(census).context("create the census")?;
     let mut notes = BufWriter::new(notes);
     let mut archive = Archive { out: &mut *streams.stdout, bytes: 0 };
     let (mut linked, mut remarks, mut kept) = (HashMap::new(), Vec::new(), 0u64);
@@ -65,7 +66,9 @@ pub fn census_taken(census: &Path, streams: &mut Streams) -> Result<()> {
 /// Removes what a dump left behind; it need not be there.
 pub fn release(file: &Path) -> Result<()> {
     match std::fs::remove_file(file) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e).with_context(|| format!("remove {}", file.display())),
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(e).with_context(|| format!("remove {}", file.display()))
+        }
         _ => Ok(()),
     }
 }
@@ -90,7 +93,11 @@ fn keep(
             let Some(target) = node.target()? else { return Ok(None) };
             if let Some(why) = leads_out(node.path, &target) {
                 let message = format!("the folder cannot be kept: `{}` {why}", shown(node.path));
-                return Err(refuse(RefusalKind::Preflight, message, "make the link relative and inside the folder, or remove it"));
+                return Err(refuse(
+                    RefusalKind::Preflight,
+                    message,
+                    "make the link relative and inside the folder, or remove it",
+                ));
             }
             archive.header(node.path, EntryType::Symlink, &node.stat, &target, 0)?;
             Ok(Some((name, link_digest(&target))))
@@ -117,7 +124,7 @@ fn keep(
 
 /// Whether a file is as it was.
 fn same(a: &Stat, b: &Stat) -> bool {
-    let of = |s: &Stat| (s.st_size, modified(s), s.st_ctime as i64, s.st_ctime_nsec as i64);
+    let of = |s: &Stat| (s.st_size, modified(s), s.st_ctime, s.st_ctime_nsec);
     of(a) == of(b)
 }
 

@@ -4,6 +4,7 @@
 use super::archive::{Archive, Entry, Kind};
 use super::names::{hostile, shown, split};
 use super::walk::open_folder;
+use crate::adapters::data_tool::sync_all_of;
 use anyhow::{Context, Result};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, Uid};
@@ -28,7 +29,9 @@ pub struct Fresh {
 impl Fresh {
     /// Makes the folder at `path`, which must not exist.
     pub fn make(path: &Path) -> Result<Self> {
-        rustix::fs::mkdir(path, Mode::RWXU).map_err(Error::from).with_context(|| format!("make the folder {}", path.display()))?;
+        rustix::fs::mkdir(path, Mode::RWXU)
+            .map_err(Error::from)
+            .with_context(|| format!("make the folder {}", path.display()))?;
         let root = super::walk::root(path)?;
         Ok(Self { root, last: None, implied: BTreeSet::new(), folders: Vec::new(), rooted: false })
     }
@@ -67,7 +70,9 @@ impl Fresh {
                 rustix::fs::symlinkat(target.as_slice(), &parent, name).map_err(twice)?;
                 if rustix::process::geteuid().is_root() {
                     let (uid, gid) = owner(entry);
-                    rustix::fs::chownat(&parent, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW).map_err(Error::from).with_context(failed)?;
+                    rustix::fs::chownat(&parent, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)
+                        .map_err(Error::from)
+                        .with_context(failed)?;
                 }
                 let set = rustix::fs::utimensat(&parent, name, &times(entry), AtFlags::SYMLINK_NOFOLLOW);
                 self.last = Some((split(&entry.path).0.to_vec(), parent));
@@ -118,11 +123,17 @@ impl Fresh {
             match rustix::fs::mkdirat(&fd, name, Mode::RWXU) {
                 Ok(()) => drop(self.implied.insert(path[..done].to_vec())),
                 Err(Errno::EXIST) => {}
-                Err(e) => return Err(Error::from(e)).with_context(|| format!("make the folder {}", shown(&path[..done]))),
+                Err(e) => {
+                    return Err(Error::from(e)).with_context(|| format!("make the folder {}", shown(&path[..done])));
+                }
             }
             fd = match open_folder(&fd, name) {
-                Err(Errno::NOTDIR | Errno::LOOP) => return Err(hostile(path, "leads through something that is no folder")),
-                opened => opened.map_err(Error::from).with_context(|| format!("open the folder {}", shown(&path[..done])))?,
+                Err(Errno::NOTDIR | Errno::LOOP) => {
+                    return Err(hostile(path, "leads through something that is no folder"));
+                }
+                opened => {
+                    opened.map_err(Error::from).with_context(|| format!("open the folder {}", shown(&path[..done])))?
+                }
             };
         }
         Ok(fd)
@@ -137,7 +148,7 @@ impl Fresh {
             let fd = self.folder(&entry.path)?;
             dress(&fd, entry).with_context(|| format!("set the rights of {}", shown(&entry.path)))?;
         }
-        rustix::fs::syncfs(&self.root).map_err(Error::from).context("sync the restored files")
+        sync_all_of(&self.root).context("sync the restored files")
     }
 }
 
@@ -147,7 +158,10 @@ fn owner(entry: &Entry) -> (Option<Uid>, Option<Gid>) {
 
 fn times(entry: &Entry) -> Timestamps {
     let omit = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
-    Timestamps { last_access: omit, last_modification: Timespec { tv_sec: entry.mtime.0, tv_nsec: entry.mtime.1.into() } }
+    Timestamps {
+        last_access: omit,
+        last_modification: Timespec { tv_sec: entry.mtime.0, tv_nsec: entry.mtime.1.into() },
+    }
 }
 
 /// Sets owner (as root only: nobody else may), rights and time of change, in the order in which none undoes another.

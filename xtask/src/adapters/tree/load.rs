@@ -111,7 +111,11 @@ pub fn adopt(folder: &Path) -> Result<()> {
     match std::fs::rename(&whole, folder) {
         Err(e) if matches!(e.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists) => {
             let message = format!("{} was filled while it was being restored", folder.display());
-            Err(refuse(RefusalKind::TargetNotEmpty, message, "stop what writes there, move its contents away, restore again"))
+            Err(refuse(
+                RefusalKind::TargetNotEmpty,
+                message,
+                "stop what writes there, move its contents away, restore again",
+            ))
         }
         renamed => {
             renamed.with_context(|| format!("put {} in place", folder.display()))?;

@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn paths_that_lead_out_are_refused() {
-        for bad in ["/etc/passwd", "../x", "a/../../x", "a/..", "a//b", "a/./b", "a\0b", "//", "./../x", "./"].iter().take(9) {
+        for bad in ["/etc/passwd", "../x", "a/../../x", "a/..", "a//b", "a/./b", "a\0b", "//", "./../x"] {
             assert!(relative(bad.as_bytes()).is_err(), "{bad:?}");
         }
         assert!(relative(&[b'a'; 256]).is_err());
@@ -124,7 +124,9 @@ mod tests {
         for (path, target) in [("a", "b"), ("a/b", "../c"), ("a/b/c", "../../d/e"), ("a", "./b"), ("a/b", "..")] {
             assert_eq!(leads_out(path.as_bytes(), target.as_bytes()), None, "{path} -> {target}");
         }
-        for (path, target) in [("a", ".."), ("a", "/etc"), ("a/b", "../../x"), ("a", "b/../../x"), ("a/b", "c/.."), ("a", "")] {
+        for (path, target) in
+            [("a", ".."), ("a", "/etc"), ("a/b", "../../x"), ("a", "b/../../x"), ("a/b", "c/.."), ("a", "")]
+        {
             assert!(leads_out(path.as_bytes(), target.as_bytes()).is_some(), "{path} -> {target}");
         }
     }

@@ -6,7 +6,7 @@ use super::extract::Fresh;
 use super::load::{clear, working};
 use super::names::{shown, split};
 use super::walk::{open_folder, root};
-use crate::adapters::data_tool::{Streams, refuse};
+use crate::adapters::data_tool::{Streams, refuse, sync_all_of};
 use crate::domain::diagnosis::Diagnosis;
 use crate::domain::refusal::RefusalKind;
 use anyhow::{Context, Result, bail};
@@ -25,7 +25,12 @@ pub fn stage(archive: &Path, streams: &mut Streams) -> Result<()> {
         std::fs::create_dir_all(folder).context("make the scratch folder")?;
     }
     super::dump::release(archive)?;
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(archive).context("create the staged archive")?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(archive)
+        .context("create the staged archive")?;
     std::io::copy(&mut *streams.stdin, &mut file).context("stage the archive")?;
     file.sync_all().context("stage the archive")?;
     each(archive, &mut |entry, _| streams.line(name(entry)))
@@ -104,7 +109,7 @@ fn place(folder: &Path, fresh_at: &Path, picked: &[Entry]) -> Result<()> {
             moved => moved.map_err(Error::from).with_context(failed)?,
         }
     }
-    rustix::fs::syncfs(&to).map_err(Error::from).context("sync the restored files")
+    sync_all_of(&to).context("sync the restored files")
 }
 
 /// Opens a folder below `root`, following no link, making what is missing.

@@ -45,14 +45,16 @@ impl Node<'_> {
     pub fn target(&self) -> Result<Option<Vec<u8>>> {
         match rustix::fs::readlinkat(self.folder, self.name, Vec::new()) {
             Err(Errno::NOENT | Errno::INVAL) => Ok(None),
-            read => Ok(Some(read.map_err(Error::from).with_context(|| format!("read the link {}", shown(self.path)))?.into_bytes())),
+            read => Ok(Some(
+                read.map_err(Error::from).with_context(|| format!("read the link {}", shown(self.path)))?.into_bytes(),
+            )),
         }
     }
 }
 
 /// A file's time of change in seconds and nanoseconds.
 pub fn modified(stat: &Stat) -> (i64, u32) {
-    (stat.st_mtime as i64, u32::try_from(stat.st_mtime_nsec).unwrap_or(0))
+    (stat.st_mtime, u32::try_from(stat.st_mtime_nsec).unwrap_or(0))
 }
 
 /// The state of an open file.
@@ -73,7 +75,9 @@ pub fn root(folder: &Path) -> Result<OwnedFd> {
         Err(Errno::NOENT) => {
             Err(refuse(RefusalKind::MissingStore, format!("there is no folder {at}"), "check the store's path"))
         }
-        Err(Errno::NOTDIR) => Err(refuse(RefusalKind::BadArtifact, format!("{at} is no folder"), "check the store's path")),
+        Err(Errno::NOTDIR) => {
+            Err(refuse(RefusalKind::BadArtifact, format!("{at} is no folder"), "check the store's path"))
+        }
         opened => opened.map_err(Error::from).with_context(|| format!("open the folder {at}")),
     }
 }

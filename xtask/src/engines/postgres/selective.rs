@@ -243,3 +243,80 @@ fn mend(at: &Target, plan: &Plan) -> String {
     let mend = include_str!("sql/mend.sql");
     format!("{SESSION}SET lock_timeout = '60s';\nBEGIN;\n{touched}{staged}{parents}{mend}{stale}COMMIT;\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::artifact::Consistency;
+    use crate::domain::census::Census;
+
+    fn component() -> Component {
+        let uses = [
+            "shop.customers by foreign key shop.orders.o",
+            "shop.countries by foreign key shop.customers.c",
+            "shop.orders by view shop.open",
+        ];
+        let line = |used: &&str| format!(r#"{{"object":"use of {used}","kind":"definition","digest":""}}"#);
+        let census = Census::parse(&uses.iter().map(line).collect::<Vec<_>>().join("\n")).unwrap();
+        let (store, engine) = ("db".to_owned(), "postgres".to_owned());
+        let (facts, files) = (Default::default(), Vec::new());
+        Component {
+            store,
+            engine,
+            consistent_as_of: String::new(),
+            consistency: Consistency::Snapshot,
+            facts,
+            files,
+            census,
+        }
+    }
+
+    fn orphans(child: &str, parent: &str) -> Damage {
+        Damage::Orphans { object: child.into(), constraint: "o".into(), parent: parent.into(), rows: 1 }
+    }
+
+    fn set(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn lost_parents_come_with_their_own_and_a_missing_table_with_its_views() {
+        let damages = vec![orphans("table shop.orders", "table shop.customers")];
+        let parents = plan(&component(), &Diagnosis { damages }).unwrap().parents;
+        assert_eq!(parents, set(&["shop.countries", "shop.customers"]));
+        let damages = vec![Damage::Missing { object: "table shop.orders".into() }];
+        let plan = plan(&component(), &Diagnosis { damages }).unwrap();
+        assert_eq!((plan.missing, plan.views), (set(&["shop.orders"]), set(&["shop.open"])));
+    }
+
+    #[test]
+    fn a_parent_that_comes_back_whole_is_not_brought_back_row_by_row() {
+        let unreadable = Damage::Unreadable { object: "table shop.customers".into(), error: String::new() };
+        let damages = vec![orphans("table shop.orders", "table shop.customers"), unreadable];
+        let plan = plan(&component(), &Diagnosis { damages }).unwrap();
+        assert_eq!((plan.unreadable, plan.parents), (set(&["shop.customers"]), set(&["shop.countries"])));
+    }
+
+    #[test]
+    fn what_cannot_be_restored_by_itself_is_refused() {
+        let damages = vec![Damage::Unreadable { object: "largeobjects".into(), error: "gone".into() }];
+        let refusal = plan(&component(), &Diagnosis { damages }).unwrap_err();
+        assert!(refusal.message.starts_with("largeobjects: unreadable: gone"), "{refusal}");
+    }
+
+    #[test]
+    fn an_archive_that_lists_nothing_of_a_table_is_refused_rather_than_restored_whole() {
+        let at = Target {
+            root: "/d".into(),
+            scratch: "/s".into(),
+            name: "shop".into(),
+            user: "u".into(),
+            password: None,
+            port: 5432,
+            host: "h".into(),
+        };
+        let damages = vec![Damage::Missing { object: "table shop.orders".into() }];
+        let refusal = restore_selected(&at, &component(), &Diagnosis { damages }, "; empty\n").unwrap_err();
+        assert_eq!(refusal.kind, RefusalKind::BadArtifact);
+    }
+}

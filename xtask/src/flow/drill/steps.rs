@@ -1,6 +1,7 @@
 //! What each step of a scenario does.
 
 use super::*;
+use crate::flow::visit;
 
 impl Driller<'_> {
     pub(super) fn step(&mut self, step: Step) -> Result<()> {
@@ -91,9 +92,7 @@ impl Driller<'_> {
             Input::Live(attachment) => {
                 let site = self.world.sites.attach(attachment)?;
                 self.sites.push(site.identity());
-                let mut target = order.engine.attached_target(order.store);
-                target.scratch = site.scratch();
-                live = target;
+                live = visit::target(order.engine, order.store, site.as_ref());
                 self.attached = Some(site);
                 (self.attached.as_deref().ok_or_else(|| anyhow!("detached"))?, &live)
             }
@@ -230,7 +229,14 @@ impl Driller<'_> {
                 let backup = &self.component()?.census;
                 let (again, _) = diagnose::diagnose(self.world, place.site, place.engine, place.target, backup)?;
                 ensure!(again.damages.is_empty(), "damage remains after the restore: {}", again.damages[0]);
-                partial::mended(backup, truth, &self.diagnosis, &found, self.quarantined)
+                partial::mended(
+                    &|object| place.engine.is_mark(object),
+                    backup,
+                    truth,
+                    &self.diagnosis,
+                    &found,
+                    self.quarantined,
+                )
             }
         };
         self.proof = Some(proof.map_err(|why| {

@@ -44,6 +44,7 @@ pub fn of(report: &Report, drill: &Drill) -> Vec<(String, String)> {
         put("proved_rows", run.proof.as_ref().map(|p| p.rows.to_string()));
         put("proved_objects", run.proof.as_ref().map(|p| p.objects.to_string()));
         put("quarantined_rows", run.proof.as_ref().map(|p| p.quarantined.to_string()));
+        put("unrecoverable_rows", run.proof.as_ref().map(|p| p.unrecoverable.to_string()));
     }
     for (n, image) in images(drill).into_iter().enumerate() {
         let key = |what: &str| if n == 0 { what.to_owned() } else { format!("{what}_{}", n + 1) };

@@ -132,7 +132,9 @@ pub fn recoveries(report: &Report, style: &Style) -> Vec<String> {
         facts.extend((!run.damages.is_empty()).then(|| format!("{} found", plural(run.damages.len(), "damage"))));
         facts.extend(run.proof.as_ref().map(|p| {
             let aside = if p.quarantined > 0 { format!(", {} set aside", count(p.quarantined)) } else { String::new() };
-            format!("{} rows in {} equal{aside}", count(p.rows), plural(p.contents, "object"))
+            let gone =
+                if p.unrecoverable > 0 { format!(", {} gone for good", count(p.unrecoverable)) } else { String::new() };
+            format!("{} rows in {} equal{aside}{gone}", count(p.rows), plural(p.contents, "object"))
         }));
         facts.extend(
             run.marks

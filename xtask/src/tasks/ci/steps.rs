@@ -101,7 +101,8 @@ impl Step {
     /// The commands; the step passed when all of them end with 0.
     pub fn commands(self, cache: &Path) -> Vec<Exec> {
         let clippy = |features: &[&str]| {
-            let exec = cargo(&["clippy", "--locked", "--workspace", "--all-targets"]).args(features.iter().copied());
+            let exec = cargo(&["clippy", "--locked", "--keep-going", "--workspace", "--all-targets"])
+                .args(features.iter().copied());
             exec.args(["--", "--deny", "warnings"])
         };
         match self {

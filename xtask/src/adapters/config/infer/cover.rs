@@ -87,7 +87,7 @@ fn server_data(service: &Service, mount: &Mount, stores: &[Store]) -> bool {
 
 fn data_folder(service: &Service, target: &str) -> bool {
     let pgdata = service.variable("PGDATA").map(|v| v.value.expose().to_owned());
-    let folders = ["/var/lib/postgresql", "/bitnami/postgresql", "/home/postgres/pgdata"];
+    let folders = ["/var/lib/postgresql", "/bitnami/postgresql"];
     folders.iter().any(|f| Path::new(target).starts_with(f))
         || pgdata.is_some_and(|p| Path::new(&p).starts_with(target))
 }

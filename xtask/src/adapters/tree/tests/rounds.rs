@@ -84,7 +84,11 @@ fn names_of_any_bytes_and_any_length_survive() {
     assert_eq!(promised.differences(&ran("census", &target, &[]).census()), []);
     assert_eq!(std::fs::read(target.join(odd)).unwrap(), b"odd");
     let back = std::fs::metadata(target.join("old")).unwrap();
-    assert_eq!((back.mtime(), back.mtime_nsec(), back.mode() & 0o7777), (-86_401, 999_999_500, 0o755), "and no setuid bit");
+    assert_eq!(
+        (back.mtime(), back.mtime_nsec(), back.mode() & 0o7777),
+        (-86_401, 999_999_500, 0o755),
+        "and no setuid bit"
+    );
 }
 
 #[test]
@@ -108,7 +112,10 @@ fn a_folder_that_is_missing_or_empty_is_seen_to_be() {
     let place = tempfile::tempdir().unwrap();
     let data = place.path().join("data");
     assert_eq!(ran("inspect", &data, &[]).text(), "state=missing\n");
-    assert_eq!(refusal(fed("dump", &data, &["--census", place.path().join("s/c").to_str().unwrap()], b"")).kind, RefusalKind::MissingStore);
+    assert_eq!(
+        refusal(fed("dump", &data, &["--census", place.path().join("s/c").to_str().unwrap()], b"")).kind,
+        RefusalKind::MissingStore
+    );
     std::fs::create_dir_all(data.join("a/b")).unwrap();
     assert_eq!(ran("inspect", &data, &[]).text(), "state=empty\n");
     assert_eq!(refusal(fed("probe", &data, &[], b"")).kind, RefusalKind::EmptyStore);
@@ -145,7 +152,8 @@ fn a_selective_restore_brings_back_the_damaged_files_and_keeps_the_newer_ones() 
     let (diagnosis, _) = Diagnosis::parse(said.text(), &backup).unwrap();
     let mut lost: Vec<&str> = diagnosis.lost().filter(|o| !o.contains(".xtask-marks")).collect();
     lost.sort_unstable();
-    let mut struck: Vec<String> = drill::DELETED.iter().chain(&[drill::CUT, drill::FLIPPED]).map(|n| format!("file {n}")).collect();
+    let mut struck: Vec<String> =
+        drill::DELETED.iter().chain(&[drill::CUT, drill::FLIPPED]).map(|n| format!("file {n}")).collect();
     struck.sort();
     assert_eq!(lost, struck);
     let staged = place.path().join("scratch/backup.tar");
@@ -157,7 +165,10 @@ fn a_selective_restore_brings_back_the_damaged_files_and_keeps_the_newer_ones() 
     let after = ran("census", &data, &[]).census();
     let odd: Vec<String> = before.differences(&after).iter().map(ToString::to_string).collect();
     assert_eq!(odd, ["file .xtask-marks/struck/3: missing"], "all else is as it was before the strike");
-    assert_ne!(before.objects["file documents/contract-00001.txt"], backup.objects["file documents/contract-00001.txt"]);
+    assert_ne!(
+        before.objects["file documents/contract-00001.txt"],
+        backup.objects["file documents/contract-00001.txt"]
+    );
     assert_eq!(ran("marks", &data, &["kept"]).text(), "1\n2\n3\n");
     assert_eq!(ran("marks", &data, &["struck"]).text(), "1\n2\n");
     assert_eq!(names(place.path()), ["data", "scratch"]);

@@ -15,4 +15,4 @@ SELECT 'data_checksums=' || current_setting('data_checksums');
 SELECT 'lsn=' || CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END;
 SELECT 'bytes=' || pg_database_size(current_database());
 SELECT 'asked_at=' || to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
-\echo dump_tool=psql :VERSION_NAME
+\echo client_version=:VERSION_NAME

@@ -1,0 +1,130 @@
+//! Whole drills pass on sound stores, say what they measured, and leave nothing behind.
+
+use crate::support::{directories, order, rehearse, run_name, said, sqlite, uploads, world};
+use std::time::Duration;
+use xtask::domain::engine::Engine;
+use xtask::domain::report::Drill;
+use xtask::domain::store::Store;
+use xtask::flow::drill::drill;
+use xtask::scenarios::SCENARIOS;
+
+/// What must hold of every drill that passed.
+fn assert_measured(drill: &Drill) {
+    assert!(drill.outcome.passed(), "{}/{}: {}", drill.engine, drill.scenario, said(drill));
+    let [run] = drill.runs.as_slice() else { panic!("one run was ordered") };
+    let sum: f64 = run.timeline.spans.iter().map(|s| s.seconds).sum();
+    let rto = run.rto_seconds.unwrap();
+    assert!(rto > 0.0 && (sum - rto).abs() < 1e-6, "phases sum to {sum}, the recovery took {rto}");
+    let marks = run.marks.as_ref().unwrap();
+    assert!(marks.last_survivor >= 3, "marks were written before the backup, and they survive: {marks:?}");
+    assert!(marks.lost >= 1, "marks were written after the backup, and they are lost: {marks:?}");
+    assert!(run.rpo_seconds.unwrap() > 0.0);
+    let proof = run.proof.as_ref().unwrap();
+    assert!(proof.contents >= 2 && proof.rows > 10, "{proof:?}");
+}
+
+fn every_scenario(engine: &'static dyn Engine, store: &Store) {
+    let run = run_name();
+    let sites = directories(&run);
+    for scenario in SCENARIOS.iter().filter(|s| s.unsupported.is_none()) {
+        let drill = rehearse(&world(&run, sites.clone()), engine, store, scenario.name);
+        assert_measured(&drill);
+        let damages = drill.runs[0].damages.len();
+        assert_eq!(damages > 0, scenario.name == "partial-corruption", "{}: {damages} damages", scenario.name);
+    }
+    assert_eq!(left_behind(&run), Vec::<String>::new());
+}
+
+/// Folders of this run in the temporary folder.
+pub fn left_behind(run: &str) -> Vec<String> {
+    let names =
+        std::fs::read_dir(std::env::temp_dir()).unwrap().map(|e| e.unwrap().file_name().to_string_lossy().into_owned());
+    names.filter(|name| name.contains(run)).collect()
+}
+
+#[test]
+fn sqlite_recovers_from_every_scenario_and_leaves_nothing_behind() {
+    let (engine, store) = sqlite();
+    every_scenario(engine, &store);
+}
+
+#[test]
+fn files_recover_from_every_scenario_and_leave_nothing_behind() {
+    let (engine, store) = uploads();
+    every_scenario(engine, &store);
+}
+
+#[test]
+fn a_scenario_that_nothing_supports_is_skipped_with_its_reason() {
+    let (engine, store) = sqlite();
+    let run = run_name();
+    let drill = rehearse(&world(&run, directories(&run)), engine, &store, "point-in-time");
+    assert!(drill.outcome.skipped() && said(&drill).contains("WAL"), "{:?}", drill.outcome);
+}
+
+#[test]
+fn every_run_of_a_repeated_drill_is_reported() {
+    let (engine, store) = sqlite();
+    let run = run_name();
+    let repeated = xtask::flow::drill::Order { repeat: 3, ..order(engine, &store, "simple-loss") };
+    let drill = drill(&world(&run, directories(&run)), &repeated);
+    assert!(drill.outcome.passed(), "{}", said(&drill));
+    assert_eq!(drill.runs.iter().map(|r| r.number).collect::<Vec<_>>(), [1, 2, 3]);
+    let worst = drill.runs.iter().filter_map(|r| r.rto_seconds).fold(0.0, f64::max);
+    assert_eq!(drill.rto.unwrap().actual_seconds, Some(worst));
+    assert!(drill.confidence.unwrap().contains("14 % confidence"));
+}
+
+#[test]
+fn a_schedule_that_contradicts_the_objective_fails_the_drill_that_recovered() {
+    let (engine, store) = sqlite();
+    let run = run_name();
+    let daily = "daily 02:00".parse().unwrap();
+    let contradiction = xtask::flow::drill::Order { schedule: Some(&daily), ..order(engine, &store, "simple-loss") };
+    let drill = drill(&world(&run, directories(&run)), &contradiction);
+    assert_eq!(drill.outcome.word(), "failed");
+    assert!(drill.runs[0].outcome.passed(), "the recovery itself works");
+    assert!(said(&drill).contains("`daily 02:00` allows a loss of 24.0 h"), "{}", said(&drill));
+}
+
+#[cfg(feature = "docker")]
+mod docker_drills {
+    use super::*;
+    use crate::support::{everywhere, postgres};
+
+    #[test]
+    fn postgres_recovers_from_every_scenario_and_leaves_nothing_behind() {
+        let run = run_name();
+        let Some(sites) = everywhere("postgres_recovers_from_every_scenario_and_leaves_nothing_behind", &run) else {
+            return;
+        };
+        let (engine, store) = postgres();
+        for scenario in SCENARIOS.iter().filter(|s| s.unsupported.is_none()) {
+            let drill = rehearse(&world(&run, sites.clone()), engine, &store, scenario.name);
+            assert_measured(&drill);
+            let image = drill.runs[0].sites[0].image.as_ref().unwrap();
+            assert!(image.digest.starts_with("sha256:"), "{image:?}");
+        }
+        assert_eq!(crate::docker_rig::labelled(&run), Vec::<String>::new());
+        assert_eq!(left_behind(&run), Vec::<String>::new());
+    }
+}
+
+/// The drill's own clock is real: what is waited for is measured.
+#[test]
+fn writes_that_go_on_longer_after_the_backup_are_a_larger_loss() {
+    let (engine, store) = sqlite();
+    let run = run_name();
+    let sites = directories(&run);
+    let loss = |exposure: u64| {
+        let held = xtask::flow::drill::Order {
+            exposure: Duration::from_secs(exposure),
+            ..order(engine, &store, "simple-loss")
+        };
+        let drill = drill(&world(&run, sites.clone()), &held);
+        assert!(drill.outcome.passed(), "{}", said(&drill));
+        drill.runs[0].rpo_seconds.unwrap()
+    };
+    let moved = loss(6) - loss(1);
+    assert!((4.0..6.0).contains(&moved), "five seconds more of exposure moved the loss by {moved} s");
+}
