@@ -171,7 +171,7 @@ fn docker_a_slow_reader_gets_every_byte_of_commands_that_ended_long_ago() {
     let sizes = (1..=16).map(|n| n * 80_000);
     let start = |size: u64| site.start(&Exec::site("head").arg("-c").arg(size.to_string()).arg("/dev/zero")).unwrap();
     let started: Vec<_> = sizes.map(|size| (size, start(size))).collect();
-    // The engine throws away what is unread 2 s after an end; and other commands must not wait for those readers.
+    // Some engines throw away what is unread 2 s after an end; and other commands must not wait for those readers.
     assert_eq!(said(site.as_site(), &["sh", "-c", "sleep 5; echo awake"]), "awake");
     for (size, mut running) in started {
         let read = digest_of(&mut running.stdout).0;

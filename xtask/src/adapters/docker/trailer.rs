@@ -1,6 +1,7 @@
-//! The proof that a command's output is complete. Two seconds after a process ends, the engine throws away what nobody has read of
-//! its output, and then reports a clean end and exit status 0. So each command runs below a small `sh` that writes a trailer behind
-//! the output and stays until we have read that far. It must not know streams or the engine.
+//! The proof that a command's output is complete. Engines wait 2 s after a process's end for what nobody has read of its output
+//! (moby, `daemon/monitor.go`), may then drop it (moby issue 45689), and report a clean end and exit status 0. So each command runs
+//! below a small `sh` that writes a trailer behind the output and stays until we have read that far.
+//! It must not know streams or the engine.
 
 use crate::domain::exec::Input;
 
