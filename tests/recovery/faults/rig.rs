@@ -119,7 +119,7 @@ pub struct Tripped<'a> {
     pub site: &'a dyn Site,
     pub program: &'static str,
     pub bytes: u64,
-    /// The bound of every command, instead of its own.
+    /// The program's bound, instead of the hours that a large store may take.
     pub limit: Option<Duration>,
     fault: Arc<dyn Fn() + Send + Sync>,
     over: Arc<AtomicBool>,
@@ -144,9 +144,10 @@ impl Site for Tripped<'_> {
     }
 
     fn start(&self, exec: &Exec) -> anyhow::Result<Running> {
-        let exec = exec.clone().timeout(self.limit.unwrap_or(exec.timeout));
-        let mut running = self.site.start(&exec)?;
-        if exec.program_name() == self.program {
+        let tripped = exec.program_name() == self.program;
+        let limit = self.limit.filter(|_| tripped).unwrap_or(exec.timeout);
+        let mut running = self.site.start(&exec.clone().timeout(limit))?;
+        if tripped {
             let (fault, over) = (Arc::clone(&self.fault), Arc::clone(&self.over));
             running.stdout = Box::new(Wire { stdout: running.stdout, left: self.bytes, fault, over, happening: None });
         }
