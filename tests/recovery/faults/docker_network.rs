@@ -68,7 +68,8 @@ fn a_server_out_of_reach_ends_a_dump_within_its_bound_and_is_no_backup() {
     assert!(site.fired() && state() == "exited", "the server was not killed");
     holds_only(&rig.vault(), 1);
 
-    let says = ["back up postgres", &server.name()];
+    // Its name is gone with it.
+    let says = ["back up postgres", "could not translate host name", &server.name()];
     refused(rig.backup(&server.store, client.as_site(), &at), RefusalKind::MissingStore, &says, "start the server");
     holds_only(&rig.vault(), 1);
 }

@@ -1,7 +1,7 @@
 //! What a fault is put into, and how its end is judged: the error, its exit code and hint, and what the vault holds afterwards.
 //! It must not know which fault it was.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -119,8 +119,10 @@ pub struct Tripped<'a> {
     pub site: &'a dyn Site,
     pub program: &'static str,
     pub bytes: u64,
-    /// The bound of every command, instead of its own.
+    /// The program's bound, instead of the hours that a large store may take.
     pub limit: Option<Duration>,
+    /// The census that is taken beside the dump would take ten minutes more.
+    pub slow_census: bool,
     fault: Arc<dyn Fn() + Send + Sync>,
     over: Arc<AtomicBool>,
 }
@@ -129,7 +131,7 @@ impl<'a> Tripped<'a> {
     /// Once `pg_dump` has written a quarter of a MiB, which is far from all, and far more than anything could keep back.
     pub fn dump(site: &'a dyn Site, fault: impl Fn() + Send + Sync + 'static) -> Self {
         let (fault, over) = (Arc::new(fault), Arc::default());
-        Self { site, program: "pg_dump", bytes: 256 << 10, limit: None, fault, over }
+        Self { site, program: "pg_dump", bytes: 256 << 10, limit: None, slow_census: false, fault, over }
     }
 
     /// Whether the fault was made to its end.
@@ -144,9 +146,13 @@ impl Site for Tripped<'_> {
     }
 
     fn start(&self, exec: &Exec) -> anyhow::Result<Running> {
-        let exec = exec.clone().timeout(self.limit.unwrap_or(exec.timeout));
-        let mut running = self.site.start(&exec)?;
-        if exec.program_name() == self.program {
+        let tripped = exec.program_name() == self.program;
+        let limit = self.limit.filter(|_| tripped).unwrap_or(exec.timeout);
+        let mut running = self.site.start(&exec.clone().timeout(limit))?;
+        if self.slow_census && exec.env.iter().any(|(_, value)| value == "xtask-snapshot") {
+            running.stdin = running.stdin.map(|stdin| Box::new(Slow { stdin, texts: 0 }) as _);
+        }
+        if tripped {
             let (fault, over) = (Arc::clone(&self.fault), Arc::clone(&self.over));
             running.stdout = Box::new(Wire { stdout: running.stdout, left: self.bytes, fault, over, happening: None });
         }
@@ -159,6 +165,27 @@ impl Site for Tripped<'_> {
 
     fn scratch(&self) -> String {
         self.site.scratch()
+    }
+}
+
+/// The input of a snapshot session: what is written second is the question for the census.
+struct Slow {
+    stdin: Box<dyn Write + Send>,
+    texts: usize,
+}
+
+impl Write for Slow {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.texts += 1;
+        if self.texts == 2 {
+            self.stdin.write_all(b"SELECT pg_sleep(600) AS slept \\gset\n")?;
+        }
+        self.stdin.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.stdin.flush()
     }
 }
 

@@ -170,7 +170,7 @@ fn produce(
         Ok(stored) => stored,
         Err(error) => {
             let _ = child.control.kill();
-            return Err(error.context(format!("store {file}")));
+            return Err(error);
         }
     };
     let exit = child.control.wait().with_context(|| program.to_owned())?;
@@ -306,4 +306,18 @@ fn parse_facts(text: &str) -> Result<BTreeMap<String, String>> {
         .map(|line| line.split_once('=').map(|(k, v)| (k.trim().to_owned(), v.trim().to_owned())))
         .collect::<Option<BTreeMap<_, _>>>()
         .ok_or_else(|| anyhow!("facts must be lines of key=value, not: {text}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backup_that_fails_for_no_known_cause_is_the_producers_failure_and_known_causes_stay() {
+        let store = crate::engines::find("sqlite").unwrap().rehearsal_store(None);
+        let kind = |error| Refusal::within(&cut_short(&store, error)).map(|r| r.kind);
+        assert_eq!(kind(anyhow!("the container stopped").context("pg_dump")), Some(RefusalKind::Producer));
+        let known = Refusal::new(RefusalKind::Timeout, "too late", "wait");
+        assert_eq!(kind(anyhow::Error::new(known).context("pg_dump")), Some(RefusalKind::Timeout));
+    }
 }

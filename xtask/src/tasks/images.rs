@@ -237,7 +237,8 @@ mod tests {
 
     #[test]
     fn the_plan_names_what_would_be_built() {
-        let build = |no_load| Args { action: Action::Build { names: vec!["postgres:15".into()], no_load } };
+        let build =
+            |no_load| Args { action: Action::Build { names: vec!["postgres:15".into()], no_load, if_missing: false } };
         let plan_text = plan(&build(false)).unwrap();
         assert!(
             plan_text.contains("build localhost/xtask-postgres:15") && plan_text.contains("load it"),
