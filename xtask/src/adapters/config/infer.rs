@@ -106,6 +106,7 @@ pub(super) fn kind_of(image: &str) -> Kind {
         "timescaledb-postgis",
         "pgvector",
         "postgresql-repmgr",
+        "xtask-postgres",
     ];
     if postgres.contains(&last.as_str()) || last == "postgres-pgvector" || last.ends_with("-pgvector") {
         return Kind::Postgres;
