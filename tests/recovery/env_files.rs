@@ -27,7 +27,7 @@ const STRICTER: [(&str, &str); 13] = [
 ];
 
 /// Files that both accept and read differently, with what the tool reads.
-const DIFFERENT: [(&str, &[(&str, &str)], &str); 2] = [
+const DIFFERENT: [(&str, Pairs, &str); 2] = [
     (
         "name-alone-at-the-end",
         &[("A", "1")],
@@ -40,6 +40,7 @@ const DIFFERENT: [(&str, &[(&str, &str)], &str); 2] = [
     ),
 ];
 
+type Pairs = &'static [(&'static str, &'static str)];
 type Values = BTreeMap<String, String>;
 
 /// What the process environment holds for both.

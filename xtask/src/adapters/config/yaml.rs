@@ -158,10 +158,8 @@ impl Open {
             Inside::Map { mut pairs, mut seen, merged, .. } => {
                 for source in &merged {
                     for map in sources(source)? {
+                        // Checked at the next event.
                         *events += map.len();
-                        if *events > 2 * HEAVIEST {
-                            return Err(too_much(&self.at.place()));
-                        }
                         // What is written here wins over what is merged in, and earlier sources over later ones.
                         pairs.extend(map.iter().filter(|(k, _)| seen.insert(k.text.clone())).cloned());
                     }

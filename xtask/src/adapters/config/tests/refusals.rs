@@ -172,5 +172,5 @@ fn a_configuration_refusal_keeps_its_exit_code_through_the_chain() {
     let error = load_in(dir.path()).unwrap_err();
     let why = crate::domain::outcome::Why::from_error(&error);
     assert_eq!(why.exit_code, Some(2));
-    assert!(why.message.starts_with("load the configuration: read "), "{}", why.message);
+    assert!(why.message.starts_with("load the configuration: /"), "{}", why.message);
 }
