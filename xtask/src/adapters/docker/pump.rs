@@ -123,14 +123,21 @@ impl Pump {
             tokio::select! { biased;
                 () = self.kill.notified() => killed = true,
                 () = &mut deadline => return self.timed_out(),
-                // Nobody listens any more: the command may still end in its own way, so its output is drained.
-                _ = self.sender.send(LogOutput::StdOut { message }) => {}
+                sent = self.send(LogOutput::StdOut { message }) => if !sent && !killed {
+                    // As with a broken pipe: a command whose output nobody takes must not write for ever.
+                    return End::Broken(format!("nobody reads the output of {} any more", self.child.program));
+                },
             }
             if let (Some(code), false) = (split.code, killed) {
                 self.settle().await;
                 return End::Done(code);
             }
         }
+    }
+
+    /// Hands a piece of output over; `false` when its reader has gone away before the end.
+    async fn send(&self, piece: LogOutput) -> bool {
+        piece.as_ref().is_empty() || self.sender.send(piece).await.is_ok()
     }
 
     /// All output is in our hands: lets the command's shell go, and takes what standard error is still on its way.
