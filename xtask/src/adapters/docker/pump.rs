@@ -150,7 +150,8 @@ impl Pump {
 
     fn timed_out(&self) -> End {
         let message = format!(
-            "a command in {} took longer than {} s and was killed",
+            "{} in {} took longer than {} s and was killed",
+            self.child.program,
             self.child.name,
             self.timeout.as_secs_f64()
         );
