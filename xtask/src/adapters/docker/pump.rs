@@ -123,7 +123,7 @@ impl Pump {
             tokio::select! { biased;
                 () = self.kill.notified() => killed = true,
                 () = &mut deadline => return self.timed_out(),
-                sent = self.send(LogOutput::StdOut { message }) => if !sent && !killed {
+                sent = send(&self.sender, LogOutput::StdOut { message }) => if !sent && !killed {
                     // As with a broken pipe: a command whose output nobody takes must not write for ever.
                     return End::Broken(format!("nobody reads the output of {} any more", self.child.program));
                 },
@@ -133,11 +133,6 @@ impl Pump {
                 return End::Done(code);
             }
         }
-    }
-
-    /// Hands a piece of output over; `false` when its reader has gone away before the end.
-    async fn send(&self, piece: LogOutput) -> bool {
-        piece.as_ref().is_empty() || self.sender.send(piece).await.is_ok()
     }
 
     /// All output is in our hands: lets the command's shell go, and takes what standard error is still on its way.
@@ -168,6 +163,11 @@ impl Pump {
             "look at the server's log; a larger store needs a larger time limit",
         ))
     }
+}
+
+/// Hands a piece of output over; `false` when its reader has gone away before the end.
+async fn send(sender: &mpsc::Sender<LogOutput>, piece: LogOutput) -> bool {
+    piece.as_ref().is_empty() || sender.send(piece).await.is_ok()
 }
 
 /// Reads on, for nothing, until the stream ends; then waits for ever.
