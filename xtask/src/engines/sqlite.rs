@@ -243,6 +243,16 @@ impl Engine for Sqlite {
         Act::run(Phase::Prove, "read the marks", verb("marks", at).arg(which))
     }
 
+    /// Four sums of 64 bits, each in 16 hex digits.
+    fn digest_sum(&self, one: &str, other: &str) -> Option<String> {
+        let lanes = |digest: &str| -> Option<Vec<u64>> {
+            let lane = |at: usize| u64::from_str_radix(digest.get(at..at + 16)?, 16).ok();
+            (0..4).map(|n| lane(n * 16)).collect::<Option<Vec<u64>>>().filter(|_| digest.len() == 64)
+        };
+        let (one, other) = (lanes(one)?, lanes(other)?);
+        Some(one.iter().zip(other).map(|(a, b)| format!("{:016x}", a.wrapping_add(b))).collect())
+    }
+
     fn strike(&self, at: &Target, strike: Strike) -> Option<Vec<Blow>> {
         let run = |title: &str, name: &str| Blow::Run(Act::run(Phase::Detect, title, verb(name, at)));
         Some(vec![match strike {

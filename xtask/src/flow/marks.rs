@@ -61,10 +61,16 @@ impl MarkWriter {
         Ok(())
     }
 
-    /// Stops writing and hands the ledger over. A writer that failed on its way makes this fail.
-    pub fn finish(mut self) -> Result<Ledger> {
+    /// Stops writing and hands the ledger over. A writer that failed on its way makes this fail, and so does a last mark that
+    /// is not acknowledged in time.
+    pub fn finish(mut self, world: &World, within: Duration) -> Result<Ledger> {
         self.stop.store(true, Ordering::Relaxed);
         let thread = self.thread.take().ok_or_else(|| anyhow!("the mark writer ended before"))?;
+        let deadline = world.clock.now() + within;
+        while !thread.is_finished() {
+            ensure!(world.clock.now() < deadline, "the last mark was not acknowledged within {within:?}");
+            world.clock.sleep(Duration::from_millis(10));
+        }
         thread.join().map_err(|_| anyhow!("the mark writer panicked"))??;
         Ok(locked(&self.ledger).clone())
     }
