@@ -132,8 +132,20 @@ pub fn plans(project: &Project, args: &Args) -> Result<String> {
 
 /// What concerns the project and the chosen stacks: what is not covered must not be overlooked.
 fn notes(project: &Project, args: &Args) -> Result<Vec<String>> {
-    let of = |stack: &Stack| stack.notes.iter().map(|note| format!("{}: {note}", stack.name)).collect::<Vec<_>>();
+    let rehearsed = args.set.is_none() && !args.live;
+    let of = |stack: &Stack| {
+        let stores = stack.stores.iter().filter(|s| args.stores.is_empty() || args.stores.contains(&s.name));
+        let unread = stores.filter(|_| rehearsed).filter_map(|s| unread(stack, s));
+        stack.notes.iter().cloned().chain(unread).map(|note| format!("{}: {note}", stack.name)).collect::<Vec<_>>()
+    };
     Ok(project.notes.iter().cloned().chain(chosen(project, args)?.into_iter().flat_map(of)).collect())
+}
+
+/// What a green rehearsal must not hide: that nothing of the store's own data can be backed up where it is.
+fn unread(stack: &Stack, store: &Store) -> Option<String> {
+    engines::find(&store.engine)?;
+    let why = attachment(stack, store).err()?;
+    Some(format!("{} is rehearsed with synthetic data, but its own cannot be backed up: {why}", store.name))
 }
 
 fn chosen<'a>(project: &'a Project, args: &Args) -> Result<Vec<&'a Stack>> {
@@ -231,9 +243,12 @@ fn item<'a>(stack: &'a Stack, store: &'a Store, scenario: &'static Scenario, arg
     };
     if let Input::Set(set) = &input
         && set.manifest.component(&store.name).is_none()
+        && scenario.steps_for(Origin::Set).is_ok()
     {
-        let why = Why::new(format!("the set {} holds nothing of {}", set.manifest.id, store.name));
-        return row("set", Outcome::Skipped(why));
+        // Known, not untried: whoever recovers from this set has no such store afterwards.
+        let why = Why::new(format!("the set {} holds nothing of {}", set.manifest.id, store.name))
+            .hint("back the whole stack up, or choose with --store what this set is meant to hold");
+        return row("set", Outcome::Failed(why));
     }
     Ok(Item::Drill(Box::new(order(stack, store, engine, scenario, input, args))))
 }
