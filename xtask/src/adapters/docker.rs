@@ -14,6 +14,7 @@ mod identity;
 mod images;
 mod mounts;
 mod owned;
+mod pipe;
 mod pull;
 mod removal;
 
@@ -90,7 +91,8 @@ impl Sites for DockerSites {
     }
 
     fn abandon(&self) -> Result<()> {
-        removal::abandon(&self.engine)
+        let folders = self.engine.folders.abandon();
+        removal::abandon(&self.engine).and(folders)
     }
 
     fn machine(&self) -> Machine {

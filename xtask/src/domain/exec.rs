@@ -22,6 +22,15 @@ pub enum Input {
     Stream,
 }
 
+/// How a program is told to write into a named file instead of its standard output. A site may offer it a faster way out so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sink {
+    /// What stands before the file's path in the argument (`--file=`).
+    pub prefix: String,
+    /// What it needs besides when the file is a pipe (`--no-sync`).
+    pub with: Vec<String>,
+}
+
 /// One command. Standard output is always a stream; there is never a shell and never a TTY.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exec {
@@ -35,6 +44,8 @@ pub struct Exec {
     pub secret_env: Vec<(String, Secret)>,
     /// Standard input.
     pub input: Input,
+    /// How it can write into a named file instead; the caller reads the same bytes either way.
+    pub sink: Option<Sink>,
     /// The user to run as at a container site; `None` = the image's own.
     pub user: Option<String>,
     /// After this long the child is killed and the run is `Broken`.
@@ -65,6 +76,7 @@ impl Exec {
             env: Vec::new(),
             secret_env: Vec::new(),
             input: Input::Closed,
+            sink: None,
             user: None,
             timeout: DEFAULT_TIMEOUT,
         }
@@ -97,6 +109,16 @@ impl Exec {
     /// The caller will write standard input.
     pub fn reads_stdin(mut self) -> Self {
         self.input = Input::Stream;
+        self
+    }
+
+    /// It can be told to write its output into a file: by this before the path, and these besides.
+    pub fn can_write_to<S: Into<String>>(
+        mut self,
+        prefix: impl Into<String>,
+        with: impl IntoIterator<Item = S>,
+    ) -> Self {
+        self.sink = Some(Sink { prefix: prefix.into(), with: with.into_iter().map(Into::into).collect() });
         self
     }
 

@@ -150,6 +150,7 @@ impl Engine for Postgres {
         // Uncompressed: the archive's pipeline compresses better, on another processor.
         program("pg_dump", at, &at.name, "dump")
             .args(["--format=custom", "--compress=0", "--snapshot={snapshot}", "--lock-wait-timeout=60s"])
+            .can_write_to("--file=", ["--no-sync"])
             .timeout(TRANSFER_TIMEOUT)
     }
 

@@ -1,7 +1,8 @@
 //! Standard output as a `Read` and standard input as a `Write`, over bounded channels: a slow side makes the other wait.
 //! It must not know the engine.
 
-use super::control::{End, Ending};
+use super::control::Ending;
+use super::pipe::ended;
 use std::io::{Error, ErrorKind, Read, Result, Write};
 use tokio::sync::mpsc::{Receiver, Sender};
 
@@ -40,20 +41,8 @@ impl<C: Chunk> Read for Output<C> {
             self.read = 0;
             self.current = self.chunks.blocking_recv();
             if self.current.is_none() {
-                return self.ended();
+                return ended(self.end.borrow().clone());
             }
-        }
-    }
-}
-
-impl<C: Chunk> Output<C> {
-    fn ended(&self) -> Result<usize> {
-        match &*self.end.borrow() {
-            Some(End::Eof) => Ok(0),
-            Some(End::TimedOut(refusal)) => Err(Error::new(ErrorKind::TimedOut, refusal.clone())),
-            Some(End::Killed) => Err(Error::other("the command was killed")),
-            Some(End::Broken(why)) => Err(Error::other(why.clone())),
-            None => Err(Error::other("the stream of the command's output was lost")),
         }
     }
 }
@@ -79,6 +68,7 @@ impl Write for Feed {
 
 #[cfg(test)]
 mod tests {
+    use super::super::control::End;
     use super::*;
     use tokio::sync::{mpsc, watch};
 

@@ -6,6 +6,7 @@ use super::control::{self, Child, End, ExecControl};
 use super::engine::Engine;
 use super::fault::{self, within};
 use super::heard::Heard;
+use super::pipe::{self, Keeper, Pipe, PipeOutput, Pipes};
 use crate::domain::exec::{Exec, Input, Program};
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::ports::Running;
@@ -34,8 +35,36 @@ const DOUBT: Duration = Duration::from_secs(5);
 type Frames = Pin<Box<dyn Stream<Item = Result<LogOutput, Error>> + Send>>;
 type Stdin = Pin<Box<dyn AsyncWrite + Send>>;
 
-/// Starts a command in the container with this id, which people know by this name.
-pub(super) fn start(engine: &Arc<Engine>, container: &str, name: &str, exec: &Exec) -> Result<Running> {
+/// Starts a command in the container with this id, which people know by this name. Its output comes through a pipe where the
+/// command can write into one and the container has any that work.
+pub(super) fn start(
+    engine: &Arc<Engine>,
+    container: &str,
+    name: &str,
+    exec: &Exec,
+    pipes: Option<&Pipes>,
+) -> Result<Running> {
+    let pipes = pipes.filter(|_| exec.sink.is_some());
+    match pipes.filter(|pipes| engine.pipes_work(|| pipe::works(engine, container, name, pipes))) {
+        Some(pipes) => start_into(engine, container, name, exec, pipes.open()?),
+        None => run(engine, container, name, exec, None),
+    }
+}
+
+/// Starts a command that writes its output into this pipe.
+pub(super) fn start_into(
+    engine: &Arc<Engine>,
+    container: &str,
+    name: &str,
+    exec: &Exec,
+    pipe: Pipe,
+) -> Result<Running> {
+    let Some(sink) = &exec.sink else { return run(engine, container, name, exec, None) };
+    let told = exec.clone().arg(format!("{}{}", sink.prefix, pipe.inside)).args(&sink.with);
+    run(engine, container, name, &told, Some(pipe))
+}
+
+fn run(engine: &Arc<Engine>, container: &str, name: &str, exec: &Exec, pipe: Option<Pipe>) -> Result<Running> {
     let docker = engine.client()?;
     let token: String = std::iter::repeat_with(fastrand::alphanumeric).take(24).collect();
     let begun = Instant::now();
@@ -65,7 +94,9 @@ pub(super) fn start(engine: &Arc<Engine>, container: &str, name: &str, exec: &Ex
             (Some(Box::new(Feed(chunks)) as _), Some(engine.spawn(pour(source, stdin))))
         }
     };
+    let (reader, keeper) = pipe.map(|pipe| (pipe.reader, pipe.keeper)).unzip();
     let pump = Pump {
+        keeper,
         frames,
         sender,
         heard: heard.clone(),
@@ -76,9 +107,12 @@ pub(super) fn start(engine: &Arc<Engine>, container: &str, name: &str, exec: &Ex
     };
     engine.spawn(async move { pump.run(feeder, ended).await });
 
-    let output = Output { chunks: receiver, end: end.clone(), current: None, read: 0 };
+    let stdout: Box<dyn std::io::Read + Send> = match reader {
+        Some(reader) => Box::new(PipeOutput { engine: engine.clone(), reader, end: end.clone() }),
+        None => Box::new(Output { chunks: receiver, end: end.clone(), current: None, read: 0 }),
+    };
     let control = ExecControl::new(engine.clone(), child, exec.program_name(), end, heard, kill, deadline);
-    Ok(Running { stdin: feed, stdout: Box::new(output), control: Box::new(control) })
+    Ok(Running { stdin: feed, stdout, control: Box::new(control) })
 }
 
 fn config(exec: &Exec, token: &str) -> Result<ExecConfig> {
@@ -134,6 +168,8 @@ async fn pour(mut source: mpsc::Receiver<Vec<u8>>, mut stdin: Stdin) {
 }
 
 struct Pump {
+    /// Held until the command is over: a producer may open its pipe late, and a pipe without a writer has ended.
+    keeper: Option<Keeper>,
     frames: Frames,
     sender: mpsc::Sender<LogOutput>,
     heard: Arc<Mutex<Heard>>,
@@ -157,6 +193,7 @@ impl Pump {
                 refusal.message.push_str(&format!(", or should have been, but: {error:#}"));
             }
         }
+        drop(self.keeper.take()); // before the end is known: whoever finds the pipe open after that knows why
         ended.send_replace(Some(end)); // before the channel closes: the reader asks for it then
     }
 

@@ -21,7 +21,7 @@ fn pumped(frames: Vec<Result<LogOutput, Error>>, stays_open: bool, timeout: Dura
     runtime.block_on(async {
         let deadline = Instant::now() + timeout;
         let (heard, kill) = (Arc::default(), Arc::default());
-        let end = Pump { frames, sender, heard, kill, child, deadline, timeout }.drain().await;
+        let end = Pump { keeper: None, frames, sender, heard, kill, child, deadline, timeout }.drain().await;
         let mut bytes = 0;
         while let Ok(frame) = receiver.try_recv() {
             bytes += frame.as_ref().len();
