@@ -36,7 +36,8 @@ impl Server {
             println!("SKIPPED pipes: {error:#}");
             return None;
         }
-        xtask::adapters::signals::clean_up_on_signals(Arc::clone(&sites)).unwrap();
+        let abandoned = Arc::clone(&sites);
+        xtask::adapters::signals::clean_up_on_signals(move || abandoned.abandon()).unwrap();
         let engine = xtask::engines::find("postgres").unwrap();
         let store = Store {
             name: "db".into(),

@@ -164,6 +164,22 @@ fn docker_a_command_that_leaves_something_behind_is_bounded_and_no_silent_succes
 }
 
 #[test]
+fn docker_a_slow_reader_gets_every_byte_of_commands_that_ended_long_ago() {
+    let Some(rig) = Rig::new("docker_a_slow_reader_gets_every_byte_of_commands_that_ended_long_ago") else { return };
+    let site = rig.open();
+    // Sizes around all that pipes, engine and socket can hold between them: some commands have written all, none was read.
+    let sizes = (1..=16).map(|n| n * 80_000);
+    let start = |size: u64| site.start(&Exec::site("head").arg("-c").arg(size.to_string()).arg("/dev/zero")).unwrap();
+    let started: Vec<_> = sizes.map(|size| (size, start(size))).collect();
+    // Some engines throw away what is unread 2 s after an end; and other commands must not wait for those readers.
+    assert_eq!(said(site.as_site(), &["sh", "-c", "sleep 5; echo awake"]), "awake");
+    for (size, mut running) in started {
+        let read = digest_of(&mut running.stdout).0;
+        assert_eq!((read, running.control.wait().unwrap().code), (size, 0));
+    }
+}
+
+#[test]
 fn docker_killing_ends_a_reader_with_an_error_and_the_command_with_137() {
     let Some(rig) = Rig::new("docker_killing_ends_a_reader_with_an_error_and_the_command_with_137") else { return };
     let site = rig.open();

@@ -1,6 +1,8 @@
 //! Env files mean here what they mean to Compose: the same values, or both refuse. Asked of the real `docker compose config`.
 //! Where the tool is stricter on purpose, the file and the reason stand in `STRICTER`, and the entry must stay true.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "tests: a panic is the red light")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -25,7 +27,7 @@ const STRICTER: [(&str, &str); 13] = [
 ];
 
 /// Files that both accept and read differently, with what the tool reads.
-const DIFFERENT: [(&str, &[(&str, &str)], &str); 2] = [
+const DIFFERENT: [(&str, Pairs, &str); 2] = [
     (
         "name-alone-at-the-end",
         &[("A", "1")],
@@ -38,6 +40,7 @@ const DIFFERENT: [(&str, &[(&str, &str)], &str); 2] = [
     ),
 ];
 
+type Pairs = &'static [(&'static str, &'static str)];
 type Values = BTreeMap<String, String>;
 
 /// What the process environment holds for both.

@@ -1,8 +1,12 @@
 //! Every integration test, in one binary: one module a promise.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests may fail as tests do")]
 
+mod command;
 mod contracts;
 #[cfg(feature = "docker")]
 mod docker_attached;
+#[cfg(feature = "docker")]
+mod docker_contracts;
 #[cfg(feature = "docker")]
 mod docker_daemon;
 #[cfg(feature = "docker")]
@@ -13,6 +17,8 @@ mod docker_removal;
 mod docker_rig;
 #[cfg(feature = "docker")]
 mod docker_sites;
+#[cfg(feature = "docker")]
+mod docker_store;
 #[cfg(feature = "docker")]
 mod docker_streams;
 mod drills;

@@ -35,11 +35,8 @@ fn has(exec: &Exec, word: &str) -> bool {
 fn flip_a_byte(sets: &Path) {
     let set =
         std::fs::read_dir(sets).unwrap().map(|e| e.unwrap().path()).find(|p| p.join("manifest.json").exists()).unwrap();
-    let data = std::fs::read_dir(&set)
-        .unwrap()
-        .map(|e| e.unwrap().path())
-        .find(|p| p.extension().is_some_and(|e| e == "zst"))
-        .unwrap();
+    let files = std::fs::read_dir(&set).unwrap().map(|e| e.unwrap().path());
+    let data = files.max_by_key(|p| std::fs::metadata(p).unwrap().len()).unwrap();
     let mut bytes = std::fs::read(&data).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;

@@ -54,6 +54,8 @@ pub enum Task {
     TestRecovery(tasks::test_recovery::Args),
     /// Back up a stack where it runs, into its vault
     Backup(tasks::backup::Args),
+    /// Build or list the local images that stand in when no registry answers
+    Images(tasks::images::Args),
     /// Remove what runs that died left behind
     Sweep(tasks::sweep::Args),
     /// Format, lint and test everything

@@ -2,6 +2,7 @@
 //! and an exit code.
 
 use clap::Parser;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use xtask::cli::{Cli, Task};
 use xtask::domain::project::Project;
 use xtask::domain::refusal::Refusal;
 use xtask::exit_code;
-use xtask::flow::publish::{Sinks, publish, say};
+use xtask::flow::publish::{Sinks, forget, publish, say};
 use xtask::flow::world::World;
 use xtask::ports::{Clock, Events, Sites};
 use xtask::tasks;
@@ -41,7 +42,12 @@ fn run(cli: &Cli) -> anyhow::Result<u8> {
     match &cli.task {
         Task::Tool(args) => tool(&args.words).map(|()| exit_code::PASSED),
         Task::Init(args) => tasks::init::run(args, &here.options(cli), &mut out),
+        Task::Ci(args) if cli.plan => {
+            say(&mut out, &tasks::ci::plan(args, &here.workspace))?;
+            Ok(exit_code::PASSED)
+        }
         Task::Ci(args) => tasks::ci::run(args, &here.workspace),
+        Task::Images(args) => images(cli, &here, args, &mut out),
         Task::Sweep(_) => tasks::sweep::run(&here.world(cli)?, &mut out),
         Task::Backup(args) => {
             let project = load(&here.options(cli))?;
@@ -65,6 +71,7 @@ fn run(cli: &Cli) -> anyhow::Result<u8> {
 
 fn test_recovery(cli: &Cli, here: &Here, project: &Project, args: &tasks::test_recovery::Args) -> anyhow::Result<u8> {
     let world = here.world(cli)?;
+    forget(&here.folder.join(&cli.report_dir))?;
     // What earlier runs left behind when they were killed goes first; a living run's things stay.
     for name in world.sites.sweep()?.removed {
         world.events.tell(xtask::domain::event::Event::Note(format!("removed {name}, left behind by a run that died")));
@@ -85,6 +92,31 @@ fn test_recovery(cli: &Cli, here: &Here, project: &Project, args: &tasks::test_r
         },
     );
     Ok(published.exit_code(&report))
+}
+
+#[cfg(feature = "docker")]
+fn images(cli: &Cli, here: &Here, args: &tasks::images::Args, out: &mut dyn Write) -> anyhow::Result<u8> {
+    use xtask::adapters::docker::{DockerImages, RunIdentity};
+    use xtask::adapters::provision::Provisioner;
+    if cli.plan {
+        say(out, &tasks::images::plan(args)?)?;
+        return Ok(exit_code::PASSED);
+    }
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    let loader = DockerImages::connect(&RunIdentity::of_this_process(run_id(clock.as_ref()))?)?;
+    let provisioner = Arc::new(Provisioner::new(here.cache(), clock));
+    let abandoned = Arc::clone(&provisioner);
+    signals::clean_up_on_signals(move || abandoned.abandon())?;
+    let events = here.events(cli);
+    let workshop = tasks::images::Workshop { provisioner: &provisioner, loader: &loader, events: events.as_ref() };
+    tasks::images::run(args, &workshop, out)
+}
+
+#[cfg(not(feature = "docker"))]
+fn images(_: &Cli, here: &Here, _: &tasks::images::Args, _: &mut dyn Write) -> anyhow::Result<u8> {
+    let hint = "build with the `docker` feature, which is on by default";
+    let message = format!("this binary was built without Docker and leaves {} alone", here.cache().display());
+    Err(Refusal::new(xtask::domain::refusal::RefusalKind::DockerUnavailable, message, hint).into())
 }
 
 fn tool(words: &[String]) -> anyhow::Result<()> {
@@ -133,14 +165,17 @@ impl Here {
     }
 
     #[cfg(feature = "docker")]
-    fn containers(&self, run: &str, _events: &Arc<dyn Events>) -> anyhow::Result<Result<Arc<dyn Sites>, Refusal>> {
-        use xtask::adapters::docker::{DockerSites, NoRecipes, RunIdentity};
+    fn containers(&self, run: &str, clock: &Arc<dyn Clock>) -> anyhow::Result<Result<Arc<dyn Sites>, Refusal>> {
+        use xtask::adapters::docker::{DockerImages, DockerSites, RunIdentity};
+        use xtask::adapters::provision::{Provisioner, StandIns};
         let identity = RunIdentity::of_this_process(run)?;
-        Ok(Ok(Arc::new(DockerSites::connect(&identity, Arc::new(NoRecipes))?)))
+        let provisioner = Arc::new(Provisioner::new(self.cache(), Arc::clone(clock)));
+        let recipes = StandIns::new(provisioner, Arc::new(DockerImages::connect(&identity)?));
+        Ok(Ok(Arc::new(DockerSites::connect(&identity, Arc::new(recipes))?)))
     }
 
     #[cfg(not(feature = "docker"))]
-    fn containers(&self, _run: &str, _events: &Arc<dyn Events>) -> anyhow::Result<Result<Arc<dyn Sites>, Refusal>> {
+    fn containers(&self, _run: &str, _clock: &Arc<dyn Clock>) -> anyhow::Result<Result<Arc<dyn Sites>, Refusal>> {
         let hint = "build with the `docker` feature, which is on by default";
         Ok(Err(Refusal::new(
             xtask::domain::refusal::RefusalKind::DockerUnavailable,
@@ -154,9 +189,10 @@ impl Here {
         let run = run_id(clock.as_ref());
         let events = self.events(cli);
         let directory = DirectorySites::new(&run, std::env::current_exe()?, None);
-        let containers = self.containers(&run, &events)?;
+        let containers = self.containers(&run, &clock)?;
         let sites: Arc<dyn Sites> = Arc::new(LocalSites::new(directory, containers));
-        signals::clean_up_on_signals(Arc::clone(&sites))?;
+        let abandoned = Arc::clone(&sites);
+        signals::clean_up_on_signals(move || abandoned.abandon())?;
         Ok(World { clock, sites, events, run })
     }
 }

@@ -98,6 +98,8 @@ pub struct Swept {
     pub removed: Vec<String>,
     /// What belongs to runs that are alive, left alone.
     pub kept: Vec<String>,
+    /// What could not be looked at, and why.
+    pub unseen: Vec<String>,
 }
 
 /// Makes sites and finds them.

@@ -44,13 +44,13 @@ impl Drop for Service {
     }
 }
 
-fn describe(folder: &Path, service: &Service, database: &str, password: &str) {
+fn describe(folder: &Path, database: &str, password: &str) {
     let text = format!(
-        "name: {}\nservices:\n  db:\n    image: {IMAGE}\n    environment:\n      POSTGRES_DB: {database}\n      \
-         POSTGRES_USER: keeper\n      POSTGRES_PASSWORD: {password}\n",
-        service.project
+        "stacks:\n  shop:\n    compose: [compose.yaml]\n    stores:\n      db:\n        engine: postgres\n        service: db\n        \
+         database: {database}\n        user: keeper\n        password_file: password\n"
     );
-    std::fs::write(folder.join("compose.yaml"), text).unwrap();
+    std::fs::write(folder.join("recovery.yaml"), text).unwrap();
+    std::fs::write(folder.join("password"), password).unwrap();
 }
 
 #[test]
@@ -65,34 +65,36 @@ fn a_wrongly_described_stack_ends_the_command_with_a_code_of_its_own_for_each_fa
     service.sql("CREATE TABLE orders AS SELECT 1 AS id").unwrap();
     service.sql("CREATE DATABASE hollow").unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let (at, stack) = (folder.path(), service.project.as_str());
-    let vault = at.join("backups").join(stack);
+    let (at, project) = (folder.path(), service.project.as_str());
+    let vault = at.join("backups/shop");
+    let compose = format!("name: {project}\nservices:\n  db:\n    image: {IMAGE}\n");
+    std::fs::write(at.join("compose.yaml"), compose).unwrap();
 
-    describe(at, &service, "shop", RIGHT);
-    let (code, said) = xtask(at, &["backup", stack]);
+    let backup = ["backup", "shop"];
+    describe(at, "shop", RIGHT);
+    let (code, said) = xtask(at, &backup);
     assert_eq!(code, 0, "{said}");
     holds_only(&vault, 1);
 
-    let backup = ["backup", stack];
-    describe(at, &service, "shpo", RIGHT);
+    describe(at, "shpo", RIGHT);
     ends(at, &backup, 22, &["error: back up db", "\"shpo\" does not exist", "shop"], "store db");
-    describe(at, &service, "hollow", RIGHT);
+    describe(at, "hollow", RIGHT);
     ends(at, &backup, 23, &["error: back up db", "\"hollow\" has no table"], "store db");
-    describe(at, &service, "shop", CANARY);
+    describe(at, "shop", CANARY);
     ends(at, &backup, 24, &["error: back up db", "password authentication failed", "keeper"], "password");
     holds_only(&vault, 1);
 
     docker(&["pause", &service.name]).unwrap();
-    describe(at, &service, "shop", RIGHT);
-    let unpause = format!("docker compose -p {stack} unpause db");
+    describe(at, "shop", RIGHT);
+    let unpause = format!("docker compose -p {project} unpause db");
     ends(at, &backup, 22, &["attach to db", "Paused"], &unpause);
     docker(&["unpause", &service.name]).unwrap();
     docker(&["kill", &service.name]).unwrap();
-    ends(at, &backup, 22, &["attach to db", "Exited"], &format!("docker compose -p {stack} up -d db"));
+    ends(at, &backup, 22, &["attach to db", "Exited"], &format!("docker compose -p {project} up -d db"));
     holds_only(&vault, 1);
 
-    let left = docker(&["ps", "-aq", "--filter", &format!("name={stack}")]).unwrap();
+    let left = docker(&["ps", "-aq", "--filter", &format!("name={project}")]).unwrap();
     assert_eq!(left.lines().count(), 1, "only the service itself is there");
-    let (_, said) = xtask(at, &["backup", stack]);
+    let (_, said) = xtask(at, &backup);
     assert!(!said.contains(RIGHT), "a secret was told: {said}");
 }

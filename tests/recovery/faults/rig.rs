@@ -1,10 +1,11 @@
 //! What a fault is put into, and how its end is judged: the error, its exit code and hint, and what the vault holds afterwards.
 //! It must not know which fault it was.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 use xshell::{Shell, cmd};
 use xtask::adapters::clock::SystemClock;
@@ -118,21 +119,24 @@ pub struct Tripped<'a> {
     pub site: &'a dyn Site,
     pub program: &'static str,
     pub bytes: u64,
-    /// The bound of every command, instead of its own.
+    /// The program's bound, instead of the hours that a large store may take.
     pub limit: Option<Duration>,
+    /// The census that is taken beside the dump would take ten minutes more.
+    pub slow_census: bool,
     fault: Arc<dyn Fn() + Send + Sync>,
-    fired: Arc<AtomicBool>,
+    over: Arc<AtomicBool>,
 }
 
 impl<'a> Tripped<'a> {
     /// Once `pg_dump` has written a quarter of a MiB, which is far from all, and far more than anything could keep back.
     pub fn dump(site: &'a dyn Site, fault: impl Fn() + Send + Sync + 'static) -> Self {
-        let (fault, fired) = (Arc::new(fault), Arc::default());
-        Self { site, program: "pg_dump", bytes: 256 << 10, limit: None, fault, fired }
+        let (fault, over) = (Arc::new(fault), Arc::default());
+        Self { site, program: "pg_dump", bytes: 256 << 10, limit: None, slow_census: false, fault, over }
     }
 
+    /// Whether the fault was made to its end.
     pub fn fired(&self) -> bool {
-        self.fired.load(Ordering::SeqCst)
+        self.over.load(Ordering::SeqCst)
     }
 }
 
@@ -142,11 +146,15 @@ impl Site for Tripped<'_> {
     }
 
     fn start(&self, exec: &Exec) -> anyhow::Result<Running> {
-        let exec = exec.clone().timeout(self.limit.unwrap_or(exec.timeout));
-        let mut running = self.site.start(&exec)?;
-        if exec.program_name() == self.program {
-            let (fault, fired) = (Arc::clone(&self.fault), Arc::clone(&self.fired));
-            running.stdout = Box::new(Wire { stdout: running.stdout, left: self.bytes, fault, fired });
+        let tripped = exec.program_name() == self.program;
+        let limit = self.limit.filter(|_| tripped).unwrap_or(exec.timeout);
+        let mut running = self.site.start(&exec.clone().timeout(limit))?;
+        if self.slow_census && exec.env.iter().any(|(_, value)| value == "xtask-snapshot") {
+            running.stdin = running.stdin.map(|stdin| Box::new(Slow { stdin, texts: 0 }) as _);
+        }
+        if tripped {
+            let (fault, over) = (Arc::clone(&self.fault), Arc::clone(&self.over));
+            running.stdout = Box::new(Wire { stdout: running.stdout, left: self.bytes, fault, over, happening: None });
         }
         Ok(running)
     }
@@ -160,19 +168,53 @@ impl Site for Tripped<'_> {
     }
 }
 
+/// The input of a snapshot session: what is written second is the question for the census.
+struct Slow {
+    stdin: Box<dyn Write + Send>,
+    texts: usize,
+}
+
+impl Write for Slow {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.texts += 1;
+        if self.texts == 2 {
+            self.stdin.write_all(b"SELECT pg_sleep(600) AS slept \\gset\n")?;
+        }
+        self.stdin.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.stdin.flush()
+    }
+}
+
 struct Wire {
     stdout: Box<dyn Read + Send>,
     left: u64,
     fault: Arc<dyn Fn() + Send + Sync>,
-    fired: Arc<AtomicBool>,
+    over: Arc<AtomicBool>,
+    happening: Option<Receiver<()>>,
 }
 
 impl Read for Wire {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let n = self.stdout.read(buffer)?;
+        // A trickle while it happens: the engine does not let go of a command whose output nobody takes, and a dump must not
+        // come to its end before its fault.
+        let most = buffer.len().min(16 << 10);
+        let n = self.stdout.read(&mut buffer[..most])?;
         self.left = self.left.saturating_sub(n as u64);
-        if self.left == 0 && !self.fired.swap(true, Ordering::SeqCst) {
-            (self.fault)();
+        if self.left == 0 && self.happening.is_none() {
+            let (fault, over, (sender, receiver)) = (Arc::clone(&self.fault), Arc::clone(&self.over), channel());
+            std::thread::spawn(move || {
+                fault();
+                over.store(true, Ordering::SeqCst);
+                drop(sender);
+            });
+            self.happening = Some(receiver);
+        }
+        if let Some(happening) = &self.happening {
+            let _ = happening.recv_timeout(Duration::from_millis(25));
         }
         Ok(n)
     }

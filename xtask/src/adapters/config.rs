@@ -58,7 +58,7 @@ pub fn load(options: &LoadOptions<'_>) -> Result<Project> {
         None => first(&options.folder, &RECOVERY)?,
     };
     let project = match found {
-        Some(file) => from_recovery(&file, options.environment).with_context(|| format!("read {}", file.display())),
+        Some(file) => from_recovery(&file, options.environment),
         None => infer(options, &Given::default()),
     };
     project.context("load the configuration")

@@ -133,6 +133,18 @@ pub fn sync_folder(folder: &Path) -> Result<()> {
     File::open(folder).and_then(|f| f.sync_all()).with_context(|| format!("sync the folder {}", folder.display()))
 }
 
+/// Makes everything on the filesystem of `folder` last: far quicker than file by file.
+pub fn sync_all_of(folder: impl AsFd) -> Result<()> {
+    #[cfg(target_os = "linux")]
+    rustix::fs::syncfs(folder).map_err(std::io::Error::from).context("sync the filesystem")?;
+    #[cfg(not(target_os = "linux"))]
+    {
+        drop(folder);
+        rustix::fs::sync();
+    }
+    Ok(())
+}
+
 /// The folder that a path is in; `.` for a bare name.
 pub fn parent(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))

@@ -16,10 +16,14 @@ mod mounts;
 mod owned;
 mod pipe;
 mod pull;
+mod pump;
 mod removal;
+mod store;
+mod trailer;
 
-pub use identity::{Life, Owner, RunIdentity};
+pub use identity::RunIdentity;
 pub use images::{Build, ImageRecipes, NoRecipes, Recipe};
+pub use store::DockerImages;
 
 use crate::domain::event::Event;
 use crate::domain::refusal::{Refusal, RefusalKind};
@@ -91,8 +95,10 @@ impl Sites for DockerSites {
     }
 
     fn abandon(&self) -> Result<()> {
+        // The engine's things go whether or not a build ends as it should.
+        let ended = self.images.abandon();
         let folders = self.engine.folders.abandon();
-        removal::abandon(&self.engine).and(folders)
+        removal::abandon(&self.engine).and(ended).and(folders)
     }
 
     fn machine(&self) -> Machine {

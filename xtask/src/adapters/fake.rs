@@ -196,7 +196,7 @@ impl Sites for FakeSites {
     fn sweep(&self) -> Result<Swept> {
         let places: Vec<_> = lock(&self.0.places).iter().filter_map(Weak::upgrade).collect();
         let kept = places.iter().filter(|place| !lock(&place.state).gone).map(|place| place.name.clone()).collect();
-        Ok(Swept { removed: Vec::new(), kept })
+        Ok(Swept { kept, ..Swept::default() })
     }
 
     fn abandon(&self) -> Result<()> {

@@ -11,6 +11,8 @@ mod lock;
 mod packages;
 mod recipe;
 mod reference;
+#[cfg(feature = "docker")]
+mod stand_ins;
 mod trouble;
 
 #[cfg(test)]
@@ -19,10 +21,12 @@ mod fixture;
 
 pub use image::Contents;
 pub use recipe::{DIGEST_LABEL, ImageRecipe, recipe_for, recipes, stand_in};
+#[cfg(feature = "docker")]
+pub use stand_ins::StandIns;
 
 use crate::domain::event::Event;
 use crate::ports::{Clock, Events, ImageLoader};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use apt::AptRoot;
 use child::Children;
 use lock::Lock;
@@ -112,7 +116,10 @@ impl Provisioner {
             return Ok(());
         }
         let built = self.build(recipe, Freshness::Kept, events)?;
-        loader.load(&built.archive).with_context(|| format!("load {}", recipe.reference))
+        loader.load(&built.archive).with_context(|| format!("load {}", recipe.reference))?;
+        let loaded = loader.find(&recipe.reference)?.is_some_and(|image| recipe.is_current(&image.labels));
+        ensure!(loaded, "the engine took {} and has no current {}", built.archive.display(), recipe.reference);
+        Ok(())
     }
 
     /// A Docker Compose program of version 2 or newer: from the cache, else the host's, else fetched into the cache.
@@ -135,7 +142,7 @@ impl Provisioner {
         }
         let why = if found.unusable.is_empty() { "none is here".to_owned() } else { found.unusable.join("; ") };
         events.tell(Event::Note(format!("fetching Docker Compose v2 from Debian's package: {why}")));
-        self.fetch_compose(events).map_err(|error| compose::with_unusable(error, &found.unusable))
+        self.fetch_compose(events).with_context(|| format!("get Docker Compose v2 ({why})"))
     }
 
     fn fetch_compose(&self, events: &dyn Events) -> Result<PathBuf> {
@@ -152,7 +159,7 @@ impl Provisioner {
         compose::install(&self.cache, &packages, &self.children, events)
     }
 
-    /// Kills every child that runs for this provisioner: for signals and panics.
+    /// Kills every child that runs for this provisioner and starts no more: for signals and panics.
     ///
     /// # Errors
     /// A child that does not go.

@@ -2,15 +2,18 @@
 //! skips the clean-up.
 
 use crate::exit_code::SIGNALS;
-use crate::ports::Sites;
 use anyhow::{Context, Result};
 use signal_hook::iterator::Signals;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Watches for signals until the process ends.
-pub fn clean_up_on_signals(sites: Arc<dyn Sites>) -> Result<()> {
+/// Watches for signals until the process ends; `clean_up` removes what the run made, whatever other threads are doing.
+///
+/// # Errors
+/// The handlers cannot be installed.
+pub fn clean_up_on_signals(clean_up: impl Fn() -> Result<()> + Send + Sync + 'static) -> Result<()> {
     let mut signals = Signals::new(SIGNALS.map(|(signal, _)| signal)).context("watch for signals")?;
+    let clean_up = Arc::new(clean_up);
     let cleaning = Arc::new(AtomicBool::new(false));
     std::thread::spawn(move || {
         for signal in &mut signals {
@@ -18,10 +21,10 @@ pub fn clean_up_on_signals(sites: Arc<dyn Sites>) -> Result<()> {
             if cleaning.swap(true, Ordering::SeqCst) {
                 leave(code);
             }
-            let sites = Arc::clone(&sites);
+            let clean_up = Arc::clone(&clean_up);
             std::thread::spawn(move || {
                 eprintln!("\ninterrupted: removing what this run made (once more to leave it to `cargo xtask sweep`)");
-                if let Err(error) = sites.abandon() {
+                if let Err(error) = clean_up() {
                     eprintln!("error: clean up: {error:#}\nhint: cargo xtask sweep");
                 }
                 leave(code);

@@ -57,12 +57,16 @@ impl Sites for LocalSites {
     }
 
     fn sweep(&self) -> Result<Swept> {
-        // Each kind is swept whatever becomes of the other.
+        // Each kind is swept whatever becomes of the other; an engine that is not there is said, not guessed about.
         let folders = self.directory.sweep();
-        let containers = self.containers.as_ref().map_or_else(|_| Ok(Swept::default()), |docker| docker.sweep());
+        let containers = match self.containers() {
+            Ok(()) => self.docker()?.sweep(),
+            Err(why) => Ok(Swept { unseen: vec![format!("containers: {why:#}")], ..Swept::default() }),
+        };
         let (mut swept, more) = (folders?, containers?);
         swept.removed.extend(more.removed);
         swept.kept.extend(more.kept);
+        swept.unseen.extend(more.unseen);
         Ok(swept)
     }
 

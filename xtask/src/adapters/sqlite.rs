@@ -50,7 +50,7 @@ fn on_copy(verb: &str, copy: &Path, streams: &mut Streams) -> Result<()> {
     match verb {
         "census-copy" => {
             let wal = header::whole(copy)?.wal;
-            print(&census::take(&open::immutable(copy)?, census::Purpose::Promise, wal)?, streams)
+            print(&census::take(&open::immutable(copy)?, census::Purpose::Promise, wal)?.0, streams)
         }
         "read" => snapshot::read(copy, streams),
         "release" => snapshot::release(copy),
@@ -71,7 +71,7 @@ fn at(verb: &str, db: &Path, mut args: Args, streams: &mut Streams) -> Result<()
         }
         "census" => {
             let wal = header::database(db)?.wal;
-            print(&census::take(&open::reader(db)?, census::Purpose::Finding, wal)?, streams)
+            print(&census::take(&open::reader(db)?, census::Purpose::Finding, wal)?.0, streams)
         }
         "vacant" => load::vacancy(db, args.number("--needs")?, streams),
         "load" => load::fetch(db, streams),

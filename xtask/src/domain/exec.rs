@@ -22,13 +22,13 @@ pub enum Input {
     Stream,
 }
 
-/// How a program is told to write into a named file instead of its standard output. A site may offer it a faster way out so.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sink {
-    /// What stands before the file's path in the argument (`--file=`).
-    pub prefix: String,
-    /// What it needs besides when the file is a pipe (`--no-sync`).
-    pub with: Vec<String>,
+/// Which of a command's streams carries a whole store. A site may give it a faster way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bulk {
+    /// Its standard output.
+    Output,
+    /// Its standard input.
+    Input,
 }
 
 /// One command. Standard output is always a stream; there is never a shell and never a TTY.
@@ -44,8 +44,8 @@ pub struct Exec {
     pub secret_env: Vec<(String, Secret)>,
     /// Standard input.
     pub input: Input,
-    /// How it can write into a named file instead; the caller reads the same bytes either way.
-    pub sink: Option<Sink>,
+    /// Which stream is large, if one is. The bytes are the same either way.
+    pub bulk: Option<Bulk>,
     /// The user to run as at a container site; `None` = the image's own.
     pub user: Option<String>,
     /// After this long the child is killed and the run is `Broken`.
@@ -76,7 +76,7 @@ impl Exec {
             env: Vec::new(),
             secret_env: Vec::new(),
             input: Input::Closed,
-            sink: None,
+            bulk: None,
             user: None,
             timeout: DEFAULT_TIMEOUT,
         }
@@ -112,13 +112,9 @@ impl Exec {
         self
     }
 
-    /// It can be told to write its output into a file: by this before the path, and these besides.
-    pub fn can_write_to<S: Into<String>>(
-        mut self,
-        prefix: impl Into<String>,
-        with: impl IntoIterator<Item = S>,
-    ) -> Self {
-        self.sink = Some(Sink { prefix: prefix.into(), with: with.into_iter().map(Into::into).collect() });
+    /// This stream carries a whole store.
+    pub fn moves(mut self, bulk: Bulk) -> Self {
+        self.bulk = Some(bulk);
         self
     }
 

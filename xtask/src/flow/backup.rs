@@ -170,7 +170,7 @@ fn produce(
         Ok(stored) => stored,
         Err(error) => {
             let _ = child.control.kill();
-            return Err(error.context(format!("store {file}")));
+            return Err(error);
         }
     };
     let exit = child.control.wait().with_context(|| program.to_owned())?;
@@ -178,13 +178,14 @@ fn produce(
         return Err(failure(source.engine, exec, &exit));
     }
     let pipeline::Stored { plain, stored } = stored;
-    check_length(program, &plain, exit.declared_bytes)?;
+    check_length(program, &role, &plain, exit.declared_bytes)?;
     Ok(StoredFile { file, role, compression, stored, plain })
 }
 
-fn check_length(program: &str, plain: &Fingerprint, declared: Option<u64>) -> Result<()> {
+/// An extra may be empty: a database without settings of its own has nothing to say.
+fn check_length(program: &str, role: &Role, plain: &Fingerprint, declared: Option<u64>) -> Result<()> {
     let hint = "run it again; if it stays, look at the producer's own log";
-    if plain.bytes == 0 {
+    if plain.bytes == 0 && *role == Role::Data {
         let message = format!("{program} ended well but wrote nothing");
         return Err(Refusal::new(RefusalKind::Producer, message, hint).into());
     }
@@ -305,4 +306,18 @@ fn parse_facts(text: &str) -> Result<BTreeMap<String, String>> {
         .map(|line| line.split_once('=').map(|(k, v)| (k.trim().to_owned(), v.trim().to_owned())))
         .collect::<Option<BTreeMap<_, _>>>()
         .ok_or_else(|| anyhow!("facts must be lines of key=value, not: {text}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backup_that_fails_for_no_known_cause_is_the_producers_failure_and_known_causes_stay() {
+        let store = crate::engines::find("sqlite").unwrap().rehearsal_store(None);
+        let kind = |error| Refusal::within(&cut_short(&store, error)).map(|r| r.kind);
+        assert_eq!(kind(anyhow!("the container stopped").context("pg_dump")), Some(RefusalKind::Producer));
+        let known = Refusal::new(RefusalKind::Timeout, "too late", "wait");
+        assert_eq!(kind(anyhow::Error::new(known).context("pg_dump")), Some(RefusalKind::Timeout));
+    }
 }

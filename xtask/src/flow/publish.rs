@@ -48,6 +48,23 @@ impl Published {
     }
 }
 
+/// Removes what an earlier run left in the report folder: a run that dies must not leave somebody else's green behind.
+///
+/// # Errors
+/// A file that cannot be removed.
+pub fn forget(folder: &Path) -> Result<()> {
+    for file in REPORTERS.iter().filter_map(|reporter| reporter.file()) {
+        let path = folder.join(file);
+        match std::fs::remove_file(&path) {
+            Err(e) if !matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                return Err(e).with_context(|| format!("remove the report of an earlier run, {}", path.display()));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Tells the report through every reporter.
 pub fn publish(report: &Report, sinks: &mut Sinks<'_>) -> Published {
     publish_through(REPORTERS, report, sinks)

@@ -8,13 +8,16 @@ pub mod workflows;
 
 use crate::adapters::cargo::{Ended, Output, run as start};
 use crate::adapters::clock::SystemClock;
+use crate::adapters::provision::Provisioner;
+use crate::domain::event::Event;
 use crate::domain::exec::Exec;
 use crate::domain::outcome::{Outcome, Why, exit_code};
-use crate::ports::Clock;
+use crate::ports::{Clock, Events};
 use anyhow::{Context, Result};
 use closing::Done;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use steps::{Step, Without};
 use tools::Tool;
 
@@ -58,13 +61,49 @@ struct Ci<'a> {
     clock: SystemClock,
 }
 
+/// What [`run`] would do: every step with its command lines. Runs and fetches nothing.
+pub fn plan(args: &Args, root: &Path) -> String {
+    let cache = root.join(tools::CACHE);
+    let mut text = String::new();
+    for step in chosen(args) {
+        text.extend(["== ", step.name(), " ==\n"]);
+        let asked = step.precondition(&cache).map(|(exec, _)| exec);
+        for exec in asked.into_iter().chain(step.commands(&cache)) {
+            text.extend(["$ ", &insisting(args, exec).command_line(), "\n"]);
+        }
+    }
+    text
+}
+
+/// The steps that were asked for.
+fn chosen(args: &Args) -> Vec<Step> {
+    if args.only.is_empty() { Step::USUAL.to_vec() } else { args.only.clone() }
+}
+
+/// The command with what tests must not skip in its environment.
+fn insisting(args: &Args, exec: Exec) -> Exec {
+    args.require.iter().fold(exec, |exec, need| exec.env(need.variable(), "1"))
+}
+
+/// Tells on standard output what is being fetched.
+struct Aloud;
+
+impl Events for Aloud {
+    fn tell(&self, event: Event) {
+        if let Event::Note(text) | Event::ImagePreparing { what: text } = event {
+            // A closed output ends the run at its next line; a note is not worth more.
+            let _ = say(text);
+        }
+    }
+}
+
 /// Runs the steps in the repository at `root` and returns the exit code: 0 all passed, 1 a step failed, 3 a step could not be judged.
 ///
 /// # Errors
 /// Standard output cannot be written.
 pub fn run(args: &Args, root: &Path) -> Result<u8> {
     let ci = Ci { args, root, cache: root.join(tools::CACHE), clock: SystemClock::start() };
-    let steps: Vec<Step> = if args.only.is_empty() { Step::USUAL.to_vec() } else { args.only.clone() };
+    let steps = chosen(args);
     let missing = ci.set_up(&steps)?;
     let mut done = Vec::new();
     let mut skipped = Vec::new();
@@ -108,7 +147,28 @@ impl Ci<'_> {
                 missing.push((tool, Why::from_error(&error)));
             }
         }
+        if steps.contains(&Step::Tests) {
+            self.set_up_tests()?;
+        }
         Ok(missing)
+    }
+
+    /// What tests want that is not a program of the build: database images and Compose. Without them tests skip by name.
+    fn set_up_tests(&self) -> Result<()> {
+        let provisioner = Provisioner::new(self.cache.clone(), Arc::new(self.clock));
+        match provisioner.compose_plugin(&Aloud) {
+            Ok(program) => say(format!("docker compose: {}", program.display()))?,
+            Err(error) => say(format!("docker compose: cannot be had: {error:#}"))?,
+        }
+        let program = std::env::current_exe().context("find this program")?;
+        let images = Exec::site(program.display().to_string()).args(["images", "build", "--if-missing"]);
+        let images = images.timeout(steps::COMMAND_TIMEOUT);
+        say("$ cargo xtask images build --if-missing".to_owned())?;
+        let ended = start(&images, self.root, Output::Shown);
+        if !ended.is_ok_and(|ended| ended.code == 0) {
+            say("database images: cannot be had; what needs them is skipped by name".to_owned())?;
+        }
+        Ok(())
     }
 
     fn perform(&self, step: Step, missing: &[(Tool, Why)], runner: &mut Vec<String>) -> Result<Outcome> {
@@ -131,7 +191,7 @@ impl Ci<'_> {
         }
         let mut outcome = Outcome::Passed;
         for exec in step.commands(&self.cache) {
-            let exec = self.args.require.iter().fold(exec, |exec, need| exec.env(need.variable(), "1"));
+            let exec = insisting(self.args, exec);
             say(format!("$ {}", exec.command_line()))?;
             let ended = start(&exec, self.root, Output::Shown);
             if matches!(step, Step::Tests | Step::Doctests)
@@ -219,5 +279,13 @@ mod tests {
         };
         assert!(of(&[Need::Docker]).skipped());
         assert!(matches!(of(&[Need::Tools]), Outcome::Failed(_)));
+    }
+
+    #[test]
+    fn the_plan_shows_every_step_with_what_it_insists_on() {
+        let args = Args { require: vec![Need::Docker], only: Vec::new() };
+        let plan = plan(&args, Path::new("/nowhere"));
+        assert_eq!(plan.lines().filter(|l| l.starts_with("== ")).count(), Step::USUAL.len());
+        assert!(plan.contains("$ XTASK_REQUIRE_DOCKER=1 cargo-nextest nextest run"), "{plan}");
     }
 }

@@ -17,6 +17,9 @@ pub fn run(world: &World, out: &mut dyn Write) -> Result<u8> {
     for name in &swept.kept {
         writeln!(out, "kept     {name} (its run is alive)")?;
     }
+    for what in &swept.unseen {
+        writeln!(out, "not looked at: {what}")?;
+    }
     writeln!(out, "{} removed, {} kept", swept.removed.len(), swept.kept.len())?;
     Ok(crate::exit_code::PASSED)
 }

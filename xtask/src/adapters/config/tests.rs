@@ -126,7 +126,7 @@ fn files_are_merged_as_compose_merges_them() {
     let (_dir, project) = loaded(&[
         (
             "compose.yaml",
-            "name: t\nservices:\n  db:\n    image: postgres:15\n    environment: {POSTGRES_DB: a, POSTGRES_PASSWORD: x}\n    volumes: [data:/var/lib/postgresql/data]\n  app: {image: i, volumes: ['./up:/srv/uploads'], env_file: a.env}\nvolumes: {data: }\n",
+            "name: t\nservices:\n  db:\n    image: postgres:15\n    environment: {POSTGRES_DB: a, POSTGRES_PASSWORD: x}\n    volumes: [data:/var/lib/postgresql/data]\n  app: {image: i, volumes: ['./up:/srv/uploads'], env_file: a.env, environment: {B: '2'}}\nvolumes: {data: }\n",
         ),
         (
             "compose.override.yaml",
@@ -140,6 +140,8 @@ fn files_are_merged_as_compose_merges_them() {
     assert_eq!((database.as_str(), password.as_ref().unwrap().expose()), ("b", "x"));
     let Location::Folder { root: Root::Host(path) } = &store(stack, "uploads").location else { panic!() };
     assert!(path.ends_with("other"));
+    let app = &project.findings(stack).unwrap().compose.as_ref().unwrap().services["app"];
+    assert_eq!(app.environment.keys().collect::<Vec<_>>(), ["A"]);
 }
 
 #[test]
@@ -179,6 +181,19 @@ fn what_is_written_wins_over_what_is_inferred_and_the_rest_is_completed() {
     assert_eq!(store(stack, "second").image.as_deref(), Some("postgres:15"));
     assert_eq!(store(stack, "pictures").location, Location::Folder { root: Root::Host(dir.path().join("pics")) });
     assert_eq!(store(stack, "kept").location, Location::Folder { root: Root::Volume("real".into()) });
+}
+
+#[test]
+fn a_role_that_is_written_does_not_inherit_the_password_of_another() {
+    let (_dir, project) = loaded(&[
+        ("compose.yaml", "services: {db: {image: postgres, environment: {POSTGRES_USER: a, POSTGRES_PASSWORD: x}}}"),
+        ("recovery.yaml", "stacks: {s: {stores: {db: {user: b}, same: {service: db, user: a}}}}"),
+    ]);
+    let password = |name: &str| match &store(&project.stacks[0], name).location {
+        Location::Database { password, .. } => password.as_ref().map(|p| p.expose().to_owned()),
+        _ => None,
+    };
+    assert_eq!((password("db"), password("same").as_deref()), (None, Some("x")));
 }
 
 #[test]

@@ -131,7 +131,12 @@ impl Composer {
             Some(Inside::List(items)) => items.push(node),
             Some(Inside::Map { pairs, seen, merged, key }) => match key.take() {
                 None => *key = Some(key_of(node)?),
-                Some(k) if &*k.text == "<<" => merged.push(node),
+                Some(k) if &*k.text == "<<" => {
+                    if !merged.is_empty() {
+                        return Err(k.at.place().refuse("key `<<` is written twice", "write `<<: [*one, *two]`"));
+                    }
+                    merged.push(node);
+                }
                 Some(k) => {
                     if !seen.insert(k.text.clone()) {
                         let first = pairs.iter().find(|(p, _)| p.text == k.text).map_or(0, |(p, _)| p.at.line);
@@ -153,10 +158,8 @@ impl Open {
             Inside::Map { mut pairs, mut seen, merged, .. } => {
                 for source in &merged {
                     for map in sources(source)? {
+                        // Checked at the next event.
                         *events += map.len();
-                        if *events > 2 * HEAVIEST {
-                            return Err(too_much(&self.at.place()));
-                        }
                         // What is written here wins over what is merged in, and earlier sources over later ones.
                         pairs.extend(map.iter().filter(|(k, _)| seen.insert(k.text.clone())).cloned());
                     }

@@ -1,8 +1,7 @@
 //! Standard output as a `Read` and standard input as a `Write`, over bounded channels: a slow side makes the other wait.
 //! It must not know the engine.
 
-use super::control::Ending;
-use super::pipe::ended;
+use super::control::{End, Ending};
 use std::io::{Error, ErrorKind, Read, Result, Write};
 use tokio::sync::mpsc::{Receiver, Sender};
 
@@ -15,7 +14,7 @@ pub(super) const CHUNK: usize = 64 * 1024;
 pub(super) trait Chunk: AsRef<[u8]> + Send {}
 impl<T: AsRef<[u8]> + Send> Chunk for T {}
 
-/// Standard output. Its end is `Ok(0)` only when the stream itself ended; everything else is an error.
+/// Standard output. Its end is `Ok(0)` only when the last byte of output was seen; everything else is an error.
 pub(super) struct Output<C: Chunk> {
     pub(super) chunks: Receiver<C>,
     pub(super) end: Ending,
@@ -41,9 +40,21 @@ impl<C: Chunk> Read for Output<C> {
             self.read = 0;
             self.current = self.chunks.blocking_recv();
             if self.current.is_none() {
-                return ended(self.end.borrow().clone());
+                return ended(&self.end.borrow());
             }
         }
+    }
+}
+
+/// What the end of a command's output means to its reader.
+pub(super) fn ended(end: &Option<End>) -> Result<usize> {
+    match end {
+        Some(End::Done(_)) => Ok(0),
+        Some(End::TimedOut(refusal)) => Err(Error::new(ErrorKind::TimedOut, refusal.clone())),
+        Some(End::Cut) => Err(Error::new(ErrorKind::UnexpectedEof, "the command's output was cut off before its end")),
+        Some(End::Killed) => Err(Error::other("the command was killed")),
+        Some(End::Broken(why)) => Err(Error::other(why.clone())),
+        None => Err(Error::other("the stream of the command's output was lost")),
     }
 }
 
@@ -68,7 +79,6 @@ impl Write for Feed {
 
 #[cfg(test)]
 mod tests {
-    use super::super::control::End;
     use super::*;
     use tokio::sync::{mpsc, watch};
 
@@ -83,13 +93,13 @@ mod tests {
     #[test]
     fn chunks_come_out_whole_and_empty_ones_are_no_end() {
         let mut text = String::new();
-        output(Some(End::Eof), &[b"ab", b"", b"cde"]).read_to_string(&mut text).unwrap();
+        output(Some(End::Done(1)), &[b"ab", b"", b"cde"]).read_to_string(&mut text).unwrap();
         assert_eq!(text, "abcde");
     }
 
     #[test]
     fn a_stream_that_was_lost_never_looks_finished() {
-        for end in [None, Some(End::Killed), Some(End::Broken("cut".into()))] {
+        for end in [None, Some(End::Cut), Some(End::Killed), Some(End::Broken("cut".into()))] {
             let mut text = String::new();
             assert!(output(end, &[b"half"]).read_to_string(&mut text).is_err());
             assert_eq!(text, "half");

@@ -2,9 +2,10 @@
 //! It must not know what the command does.
 
 use super::engine::Engine;
-use super::exec::{TOKEN, run_detached};
+use super::exec::run_detached;
 use super::fault::{self, within};
 use super::heard::Heard;
+use super::trailer::TOKEN;
 use crate::domain::exec::Exit;
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::ports::Control;
@@ -28,8 +29,10 @@ const KILLER: &str = r#"for p in /proc/[0-9]*; do grep -qF "$0" "$p/environ" 2>/
 /// How a command's output ended.
 #[derive(Debug, Clone)]
 pub(super) enum End {
-    /// The stream ended by itself; says nothing about success.
-    Eof,
+    /// The trailer came behind the last byte of output, with this exit status.
+    Done(i32),
+    /// The stream ended without the trailer.
+    Cut,
     /// The time limit.
     TimedOut(Refusal),
     /// By [`Control::kill`].
@@ -47,6 +50,7 @@ pub(super) struct Child {
     pub(super) docker: Docker,
     pub(super) container: String,
     pub(super) name: String,
+    pub(super) program: String,
     pub(super) exec: String,
     pub(super) user: Option<String>,
     pub(super) token: String,
@@ -79,7 +83,7 @@ impl ExecControl {
 
     fn exit(&self, code: i32) -> Result<Exit> {
         let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(why) = heard.not_started(code) {
+        if let Some(why) = heard.not_started(&self.program, code) {
             let message = format!("{} could not be started in {}: {why}", self.program, self.child.name);
             return Err(
                 Refusal::new(RefusalKind::MissingCapability, message, "use an image that holds this program").into()
@@ -112,14 +116,20 @@ impl Control for ExecControl {
                 self.settled = true;
                 bail!("{}: {why}", self.program)
             }
-            End::Eof | End::Killed => {
-                let limit = self.deadline.max(Instant::now() + SETTLE);
-                let code = self
-                    .engine
-                    .run(exit_code(&self.child, limit))
-                    .with_context(|| format!("{}: no exit status", self.program))?;
+            End::Done(code) => {
                 self.settled = true;
                 let exit = self.exit(code)?;
+                self.exit = Some(exit.clone());
+                Ok(exit)
+            }
+            End::Cut | End::Killed => {
+                let limit = self.deadline.max(Instant::now() + SETTLE);
+                let asked = self.engine.run(exit_code(&self.child, limit));
+                let code = asked.with_context(|| format!("{}: no exit status", self.program))?;
+                self.settled = true;
+                let exit = self.exit(code)?;
+                // An end that nobody saw is no success, whatever the engine says.
+                anyhow::ensure!(code != 0, "{}: the end of its output was lost", self.program);
                 self.exit = Some(exit.clone());
                 Ok(exit)
             }
@@ -177,7 +187,7 @@ pub(super) async fn kill(child: &Child) -> Result<()> {
     Ok(())
 }
 
-/// The end of the stream is not success: a killed command ends its stream just as cleanly. Only the engine knows.
+/// For a command whose end we did not see.
 async fn exit_code(child: &Child, until: Instant) -> Result<i32> {
     let mut pause = Duration::from_millis(5);
     loop {

@@ -9,7 +9,7 @@ const DECLARED: &str = "xtask-declared-bytes ";
 /// How much of standard output is remembered, in bytes.
 const HEAD: usize = 512;
 
-/// What runc says through the engine, on standard output, when there is no such program (exit status 126 or 127).
+/// What runc says through the engine, on standard output, when there is not even a shell (exit status 126 or 127).
 const NOT_STARTED: &[u8] = b"OCI runtime exec failed";
 
 /// The last few KiB of standard error and the first bytes of standard output.
@@ -35,9 +35,17 @@ impl Heard {
     }
 
     /// Why the command never started, when that is what this exit status means.
-    pub(super) fn not_started(&self, code: i32) -> Option<String> {
-        let said = matches!(code, 126 | 127) && self.head.starts_with(NOT_STARTED);
-        said.then(|| String::from_utf8_lossy(&self.head).trim().to_owned())
+    pub(super) fn not_started(&self, program: &str, code: i32) -> Option<String> {
+        if !matches!(code, 126 | 127) {
+            return None;
+        }
+        if self.head.starts_with(NOT_STARTED) {
+            return Some(String::from_utf8_lossy(&self.head).trim().to_owned());
+        }
+        // dash, bash and busybox: `sh: 1: exec: nope: not found`, `sh: line 1: exec: nope: not found`, `sh: exec: line 1: nope: …`
+        let (said, _) = self.read();
+        (said.contains("exec:") && said.contains(&format!("{program}: not found")))
+            .then(|| "it is not there".to_owned())
     }
 
     /// The text, and how many bytes the producer says it wrote when its last line says so.
@@ -89,8 +97,8 @@ mod tests {
         let mut heard = Heard::default();
         heard.output(b"OCI runtime exec failed: no such file");
         heard.output(&[b'x'; 2 * HEAD]);
-        assert!(heard.not_started(126).is_some_and(|why| why.len() == HEAD));
-        assert_eq!(heard.not_started(1), None);
-        assert_eq!(Heard::default().not_started(127), None);
+        assert!(heard.not_started("x", 126).is_some_and(|why| why.len() == HEAD));
+        assert_eq!(heard.not_started("x", 1), None);
+        assert_eq!(Heard::default().not_started("x", 127), None);
     }
 }

@@ -23,6 +23,11 @@ const RECIPE: &str = "io.xtask.recipe";
 pub trait ImageRecipes: Send + Sync {
     /// The recipe for an engine (`postgres`) that was asked for by this image (`postgres:15`), when there is one.
     fn recipe_for(&self, engine: &str, image: &str) -> Option<Recipe>;
+
+    /// Ends what is being built: for signals and panics.
+    fn abandon(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// Builds an image, telling what it does.
@@ -65,6 +70,11 @@ pub(super) struct Images {
 impl Images {
     pub(super) fn new(recipes: Arc<dyn ImageRecipes>) -> Self {
         Self { recipes, prepared: Mutex::default() }
+    }
+
+    /// Ends what is being built.
+    pub(super) fn abandon(&self) -> Result<()> {
+        self.recipes.abandon()
     }
 
     pub(super) fn resolve(&self, engine: &Engine, spec: &ContainerSpec, events: &dyn Events) -> Result<Prepared> {

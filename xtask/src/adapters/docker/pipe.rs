@@ -1,11 +1,12 @@
 //! Named pipes in a private folder that a container mounts: a producer's bytes come straight from its process to ours, where the
 //! engine would copy them twice. Used where they were seen to work; the engine's own stream is the way everywhere else.
 
+use super::channel::ended;
 use super::control::{End, Ending};
 use super::engine::Engine;
 use super::exec;
 use crate::adapters::directory::DirectorySites;
-use crate::domain::exec::Exec;
+use crate::domain::exec::{Bulk, Exec};
 use crate::domain::site::SiteSpec;
 use crate::ports::{OwnedSite, Sites};
 use anyhow::{Context, Result};
@@ -13,9 +14,9 @@ use bollard::models::{Mount, MountType};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use std::fs::{File, OpenOptions, Permissions};
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -24,6 +25,8 @@ use std::time::Duration;
 const INSIDE: &str = "/xtask-pipes";
 /// Larger than the kernel's 64 KiB: fewer turns between the two sides. The most that an ordinary user may ask for.
 const ROOM: usize = 1 << 20;
+/// How often it is looked whether a command has opened its input.
+const COMING: Duration = Duration::from_millis(1);
 /// How often a silent pipe is doubted.
 const DOUBT: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
 
@@ -54,30 +57,45 @@ impl Pipes {
         }
     }
 
-    /// A new pipe.
-    pub(super) fn open(&self) -> Result<Pipe> {
+    /// A new pipe for this stream of a command.
+    pub(super) fn open(&self, bulk: Bulk) -> Result<Pipe> {
         let name = format!("{}", self.made.fetch_add(1, Ordering::SeqCst));
         let path = self.folder.join(&name);
         rustix::fs::mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).context("make a pipe")?;
-        std::fs::set_permissions(&path, Permissions::from_mode(0o622)).context("open the pipe")?;
-        let flags = |more: OFlags| (OFlags::NONBLOCK | OFlags::NOFOLLOW | more).bits().cast_signed();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o666)).context("open the pipe")?;
+        let inside = format!("{INSIDE}/{name}");
+        if bulk == Bulk::Input {
+            return Ok(Pipe { side: Side::Write(path), inside });
+        }
         // In this order neither waits for the other side.
-        let reader = OpenOptions::new().read(true).custom_flags(flags(OFlags::CLOEXEC)).open(&path);
-        let reader = reader.context("read the pipe")?;
-        let keeper = OpenOptions::new().write(true).custom_flags(flags(OFlags::CLOEXEC)).open(&path);
-        let keeper = keeper.context("hold the pipe")?;
-        // A smaller one works as well.
-        let _ = rustix::pipe::fcntl_setpipe_size(&reader, ROOM);
-        Ok(Pipe { reader, keeper: Keeper { _writer: keeper, path }, inside: format!("{INSIDE}/{name}") })
+        let reader = end_of(&path, OpenOptions::new().read(true)).context("read the pipe")?;
+        let keeper = end_of(&path, OpenOptions::new().write(true)).context("hold the pipe")?;
+        Ok(Pipe { side: Side::Read(reader, Keeper { _writer: keeper, path }), inside })
     }
+}
+
+/// Opens one end without waiting for the other.
+fn end_of(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let end = options.custom_flags(flags.bits().cast_signed()).open(path)?;
+    // A smaller one works as well.
+    let _ = rustix::pipe::fcntl_setpipe_size(&end, ROOM);
+    Ok(end)
 }
 
 /// One pipe, before anything is written.
 pub(super) struct Pipe {
-    pub(super) reader: File,
-    pub(super) keeper: Keeper,
+    pub(super) side: Side,
     /// Its path in the container.
     pub(super) inside: String,
+}
+
+/// Our end of a pipe.
+pub(super) enum Side {
+    /// We read what the command writes.
+    Read(File, Keeper),
+    /// We write what the command reads, once it has opened the pipe at this path.
+    Write(PathBuf),
 }
 
 /// Holds a pipe open for writing: its end is not seen before this is dropped, however late the producer comes.
@@ -108,17 +126,17 @@ impl Read for PipeOutput {
         loop {
             // Looked at before reading: what was written before the end is read after it.
             let known = self.end.borrow().clone();
-            if !matches!(known, None | Some(End::Eof)) {
-                return ended(known);
+            if !matches!(known, None | Some(End::Done(_))) {
+                return ended(&known);
             }
             match self.reader.read(buffer) {
                 Ok(0) => {
                     let mut end = self.end.clone();
                     let end = self.engine.run(async { end.wait_for(Option::is_some).await.map(|e| e.clone()) });
-                    return ended(end.ok().flatten());
+                    return ended(&end.ok().flatten());
                 }
                 Err(e) if e.kind() == ErrorKind::WouldBlock => match known {
-                    None => wait(&self.reader)?,
+                    None => wait(&self.reader, PollFlags::IN)?,
                     // The command is over and the pipe is empty, but somebody still holds it: never a clean end.
                     Some(_) => return Err(io::Error::other("the command ended but what it wrote to stayed open")),
                 },
@@ -129,19 +147,77 @@ impl Read for PipeOutput {
     }
 }
 
-/// What the end of a stream means to its reader.
-pub(super) fn ended(end: Option<End>) -> io::Result<usize> {
-    match end {
-        Some(End::Eof) => Ok(0),
-        Some(End::TimedOut(refusal)) => Err(io::Error::new(ErrorKind::TimedOut, refusal)),
-        Some(End::Killed) => Err(io::Error::other("the command was killed")),
-        Some(End::Broken(why)) => Err(io::Error::other(why)),
-        None => Err(io::Error::other("the stream of the command's output was lost")),
+/// A command's input through a pipe. Dropping it closes the input.
+pub(super) struct PipeFeed {
+    path: PathBuf,
+    end: Ending,
+    writer: Option<File>,
+}
+
+impl PipeFeed {
+    pub(super) fn new(path: PathBuf, end: Ending) -> Self {
+        Self { path, end, writer: None }
+    }
+
+    /// Opens our end once the command has opened its own. Opened before, a short input would be gone when the command comes.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "there is nothing to wait on: a pipe without a reader cannot be polled"
+    )]
+    fn writer(&mut self) -> io::Result<&mut File> {
+        let opened = loop {
+            self.check()?;
+            match self.writer.take() {
+                Some(writer) => break writer,
+                None => match end_of(&self.path, OpenOptions::new().write(true)) {
+                    Err(e) if e.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error()) => {
+                        std::thread::sleep(COMING);
+                    }
+                    opened => self.writer = Some(opened?),
+                },
+            }
+        };
+        Ok(self.writer.insert(opened))
+    }
+
+    fn check(&self) -> io::Result<()> {
+        match self.end.borrow().is_some() {
+            true => Err(io::Error::new(ErrorKind::BrokenPipe, "the command no longer reads its input")),
+            false => Ok(()),
+        }
     }
 }
 
-fn wait(reader: &File) -> io::Result<()> {
-    match poll(&mut [PollFd::new(reader, PollFlags::IN)], Some(&DOUBT)) {
+impl Write for PipeFeed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            let writer = self.writer()?;
+            match writer.write(bytes) {
+                Err(e) if e.kind() == ErrorKind::WouldBlock => wait(writer, PollFlags::OUT)?,
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                other => return other,
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for PipeFeed {
+    fn drop(&mut self) {
+        // A command that was given nothing waits for somebody to open its input, too.
+        let _ = self.writer();
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+fn wait(end: &File, what: PollFlags) -> io::Result<()> {
+    match poll(&mut [PollFd::new(end, what)], Some(&DOUBT)) {
         Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
         Err(e) => Err(e.into()),
     }
@@ -157,13 +233,11 @@ const ATTEMPT: Duration = Duration::from_secs(10);
 pub(super) fn works(engine: &Arc<Engine>, container: &str, name: &str, pipes: &Pipes) -> bool {
     let attempt = || -> Result<bool> {
         let wanted = std::fs::read_to_string(BOOT)?;
-        let exec = Exec::site("dd").args([format!("if={BOOT}"), "status=none".to_owned()]).timeout(ATTEMPT);
-        let mut running = exec::start_into(engine, container, name, &exec.can_write_to("of=", NOTHING), pipes.open()?)?;
+        let exec = Exec::site("cat").arg(BOOT).timeout(ATTEMPT);
+        let mut running = exec::start_with(engine, container, name, &exec, Some(pipes.open(Bulk::Output)?))?;
         let mut came = String::new();
         running.stdout.read_to_string(&mut came)?;
         Ok(running.control.wait()?.ok() && came == wanted)
     };
     attempt().unwrap_or(false)
 }
-
-const NOTHING: [String; 0] = [];

@@ -3,7 +3,8 @@
 
 use super::engine::Engine;
 use super::fault::{self, gone, within};
-use super::identity::{Life, MANAGED, Owner, RUN};
+use super::identity::{MANAGED, RUN, owner_of};
+use crate::adapters::owner::Life;
 use crate::ports::Swept;
 use anyhow::{Result, bail};
 use bollard::Docker;
@@ -101,20 +102,34 @@ pub(super) fn sweep(engine: &Engine) -> Result<Swept> {
     let mut swept = Swept::default();
     let mut kept = BTreeSet::new();
     engine.run(until_quiet(&docker, &format!("{MANAGED}=1"), || QUIET_LISTINGS, &mut |thing, labels| {
-        // An image of ours passes its labels on to anybody's container: what names no owner is not ours.
-        let Some(owner) = Owner::from_labels(labels) else { return Ok(false) };
-        let dead = owner.life()? == Life::Dead;
-        if dead {
-            swept.removed.push(thing.to_string());
-        } else {
-            kept.insert(thing.to_string());
+        let fate = fate(labels)?;
+        match fate {
+            Fate::Removed => swept.removed.push(thing.to_string()),
+            Fate::Kept => drop(kept.insert(thing.to_string())),
+            Fate::Nobodys => {}
         }
-        Ok(dead)
+        Ok(fate == Fate::Removed)
     }))?;
     swept.removed.sort_unstable();
     swept.removed.dedup();
     swept.kept = kept.into_iter().collect();
     Ok(swept)
+}
+
+/// What a sweep does with a thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// Its owner is dead.
+    Removed,
+    /// Its owner lives, or cannot be judged from here.
+    Kept,
+    /// Not ours: an image of ours passes its labels on to anybody's container, but no owner.
+    Nobodys,
+}
+
+fn fate(labels: &HashMap<String, String>) -> Result<Fate> {
+    let Some(owner) = owner_of(labels) else { return Ok(Fate::Nobodys) };
+    Ok(if owner.life()? == Life::Dead { Fate::Removed } else { Fate::Kept })
 }
 
 /// Removes everything of this run, and lets it make nothing more.
@@ -125,9 +140,7 @@ pub(super) fn abandon(engine: &Engine) -> Result<()> {
     let label = format!("{RUN}={}", engine.identity.run);
     let mine = engine.identity.owner.clone();
     let quiet = || if engine.is_creating() { QUIET_LISTINGS } else { 1 };
-    engine.run(until_quiet(&docker, &label, quiet, &mut |_, labels| {
-        Ok(Owner::from_labels(labels).as_ref() == Some(&mine))
-    }))
+    engine.run(until_quiet(&docker, &label, quiet, &mut |_, labels| Ok(owner_of(labels).as_ref() == Some(&mine))))
 }
 
 type Choice<'a> = dyn FnMut(&Thing, &HashMap<String, String>) -> Result<bool> + Send + 'a;
@@ -187,4 +200,22 @@ async fn listing(docker: &Docker, label: &str) -> Result<Vec<(Thing, HashMap<Str
         found.push((Thing::Network(name), network.labels.unwrap_or_default()));
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::identity::RunIdentity;
+    use super::*;
+
+    #[test]
+    fn only_what_names_a_dead_owner_is_removed() {
+        let mut run = RunIdentity::of_this_process("r").unwrap();
+        assert_eq!(fate(&run.labels()).unwrap(), Fate::Kept);
+        run.owner.started += 1;
+        assert_eq!(fate(&run.labels()).unwrap(), Fate::Removed);
+        run.owner.namespace = "pid:[1]".to_owned();
+        assert_eq!(fate(&run.labels()).unwrap(), Fate::Kept, "an owner in another process namespace cannot be judged");
+        let inherited = HashMap::from([(MANAGED.to_owned(), "1".to_owned())]);
+        assert_eq!(fate(&inherited).unwrap(), Fate::Nobodys);
+    }
 }

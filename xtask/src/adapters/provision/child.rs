@@ -4,9 +4,10 @@
 use crate::adapters::processes::{self, Child, Environment};
 use crate::domain::exec::Exec;
 use crate::ports::Clock;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use std::io::Read;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// An answer longer than this is refused.
@@ -27,11 +28,12 @@ pub(super) struct ChildFailed {
 pub(super) struct Children {
     clock: Arc<dyn Clock>,
     running: Mutex<Vec<Weak<Child>>>,
+    abandoned: AtomicBool,
 }
 
 impl Children {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, running: Mutex::default() }
+        Self { clock, running: Mutex::default(), abandoned: AtomicBool::new(false) }
     }
 
     pub(super) fn clock(&self) -> &dyn Clock {
@@ -68,6 +70,8 @@ impl Children {
         let command = processes::command(&exec, Path::new(""), None, environment);
         let (running, child) = processes::start(command, exec.program_name(), exec.input, exec.timeout)?;
         self.remember(&child);
+        // Asked after the child is known to `abandon`: of the two, one sees the other.
+        ensure!(!self.abandoned.load(Ordering::SeqCst), "the run is being cleaned up");
         let (mut stdout, mut control) = (running.stdout, running.control);
         let taken = take(&mut *stdout);
         drop(stdout);
@@ -86,11 +90,12 @@ impl Children {
         taken
     }
 
-    /// Kills every running child with all it started: for signals and panics.
+    /// Kills every running child with all it started, and starts no more: for signals and panics.
     ///
     /// # Errors
     /// A child that does not go.
     pub(super) fn abandon(&self) -> Result<()> {
+        self.abandoned.store(true, Ordering::SeqCst);
         let running: Vec<_> = self.all().iter().filter_map(Weak::upgrade).collect();
         running.iter().try_for_each(|child| child.kill())
     }
@@ -154,12 +159,14 @@ mod tests {
     }
 
     #[test]
-    fn abandoning_ends_what_runs() {
+    fn abandoning_ends_what_runs_and_lets_nothing_start() {
         let all = children();
         let ended = all.stream(&Exec::site("sleep").arg("600"), Environment::Clean, |out| {
             all.abandon()?;
             Ok(out.read_to_end(&mut Vec::new()).map(drop)?)
         });
         assert_eq!(ended.unwrap_err().downcast_ref::<ChildFailed>().unwrap().code, 128 + 9);
+        let late = all.ask(&Exec::site("echo"), Environment::Clean).unwrap_err();
+        assert!(late.to_string().contains("being cleaned up"), "{late:#}");
     }
 }

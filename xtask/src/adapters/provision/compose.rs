@@ -9,9 +9,9 @@ use crate::adapters::processes::Environment;
 use crate::domain::compose_version::ComposeVersion;
 use crate::domain::event::Event;
 use crate::domain::exec::Exec;
-use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::ports::Events;
 use anyhow::{Context, Result};
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -46,7 +46,11 @@ pub(super) fn candidates() -> Vec<PathBuf> {
     };
     let plugins = own.map(|f| f.join("cli-plugins")).into_iter().chain(PLUGIN_FOLDERS.map(PathBuf::from));
     let path = var("PATH").unwrap_or_default();
-    plugins.chain(std::env::split_paths(&path)).map(|folder| folder.join("docker-compose")).collect()
+    let folders = plugins.chain(std::env::split_paths(&path));
+    // `/bin` and `/usr/bin` are often one folder.
+    let mut real = BTreeSet::new();
+    let programs = folders.map(|folder| folder.join("docker-compose"));
+    programs.filter(|p| p.canonicalize().is_ok_and(|at| real.insert(at))).collect()
 }
 
 /// What looking through the candidates found.
@@ -67,7 +71,6 @@ pub(super) fn look(candidates: &[PathBuf], children: &Children) -> Found {
             Err(error) => unusable.push(format!("{} does not answer: {error:#}", path.display())),
         }
     }
-    unusable.dedup();
     Found { usable: None, unusable }
 }
 
@@ -130,17 +133,6 @@ pub(super) fn install(cache: &Path, packages: &Packages, children: &Children, ev
     Ok(program)
 }
 
-/// A refusal that also names what was found and is too old.
-pub(super) fn with_unusable(error: anyhow::Error, unusable: &[String]) -> anyhow::Error {
-    match error.downcast_ref::<Refusal>() {
-        Some(refusal) if refusal.kind == RefusalKind::Preflight && !unusable.is_empty() => {
-            let message = format!("{} ({})", refusal.message, unusable.join("; "));
-            Refusal::new(refusal.kind, message, refusal.hint.clone()).into()
-        }
-        _ => error,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,15 +164,6 @@ mod tests {
         assert_eq!(none.unusable.len(), 2);
         assert_eq!(none.unusable[1], format!("{} is version 1.29.2, which is too old", old.display()));
         assert!(none.unusable[0].contains("cannot"), "{:?}", none.unusable);
-    }
-
-    #[test]
-    fn a_refusal_names_the_version_that_is_too_old() {
-        let error = Purpose::Compose.refuse("the mirror is away", "");
-        let error = with_unusable(error, &["/usr/bin/docker-compose is version 1.29.2, which is too old".into()]);
-        let refusal = error.downcast_ref::<Refusal>().unwrap();
-        assert!(refusal.message.contains("the mirror is away") && refusal.message.contains("1.29.2"), "{refusal}");
-        assert!(refusal.hint.contains("docker compose version"));
     }
 
     #[test]

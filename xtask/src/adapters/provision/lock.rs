@@ -116,6 +116,7 @@ mod tests {
             move || Lock::wait(&path, "b", &SystemClock::start(), &*heard, Duration::from_secs(60)).map(drop)
         });
         while heard.0.lock().unwrap().is_empty() {
+            assert!(clock.now() < Duration::from_secs(60), "the second waited for nobody");
             clock.sleep(Duration::from_millis(5));
         }
         drop(first);

@@ -16,20 +16,17 @@ pub(super) enum Purpose {
 impl Purpose {
     /// It cannot be had: why, and what may change that.
     pub(super) fn refuse(self, reason: impl std::fmt::Display, remedy: &str) -> anyhow::Error {
-        let (kind, message, otherwise) = match self {
+        let (kind, otherwise) = match self {
             Self::Image => (
                 RefusalKind::ImageUnavailable,
-                format!("cannot build the image from Debian packages: {reason}"),
                 "pull the public image, or load one from a file: docker load -i image.tar",
             ),
-            Self::Compose => (
-                RefusalKind::Preflight,
-                format!("Docker Compose v2 is not here and cannot be fetched: {reason}"),
-                "install it (`docker compose version` must answer 2 or newer)",
-            ),
+            Self::Compose => {
+                (RefusalKind::Preflight, "install Docker Compose v2 (`docker compose version` must answer 2 or newer)")
+            }
         };
         let hint = if remedy.is_empty() { otherwise.to_owned() } else { format!("{remedy}; or {otherwise}") };
-        Refusal::new(kind, message, hint).into()
+        Refusal::new(kind, reason.to_string(), hint).into()
     }
 
     /// The same for a child's failure; other errors (refusals among them) stay as they are.
@@ -38,15 +35,15 @@ impl Purpose {
             return self.refuse(missing, "");
         }
         let Some(failed) = error.downcast_ref::<ChildFailed>() else { return error };
-        let lines = telling_lines(&failed.said);
+        let line = telling_line(&failed.said);
         if failed.said.contains("No space left on device") {
-            let message = format!("no space left for packages: {lines}");
+            let message = format!("no space left for packages: {line}");
             return Refusal::new(RefusalKind::Storage, message, "free some space where the cache folder is").into();
         }
         let (reason, remedy) = classify(&failed.said);
         match reason {
             "" => self.refuse(format!("{failed:#}"), remedy),
-            _ => self.refuse(format!("{reason} ({lines})"), remedy),
+            _ => self.refuse(format!("{reason} ({line})"), remedy),
         }
     }
 }
@@ -112,11 +109,15 @@ fn classify(said: &str) -> (&'static str, &'static str) {
     hit.map_or(("", ""), |(_, reason, remedy)| (*reason, *remedy))
 }
 
-/// The first lines that say most: `E:` before `W:`, three at most.
-fn telling_lines(said: &str) -> String {
-    let with = |mark: &'static str| said.lines().filter(move |l| l.starts_with(mark));
-    let lines: Vec<&str> = with("E: ").chain(with("W: ")).map(|l| l[3..].trim()).take(3).collect();
-    if lines.is_empty() { said.lines().last().unwrap_or("it said nothing").trim().to_owned() } else { lines.join("; ") }
+/// The line that says most: the first `E:`, else the first `W:`, else the last; and how many more complaints there are.
+fn telling_line(said: &str) -> String {
+    let with = |mark: &'static str| said.lines().filter_map(move |l| l.strip_prefix(mark));
+    let all: Vec<&str> = with("E: ").chain(with("W: ")).map(str::trim).collect();
+    match all.as_slice() {
+        [] => said.lines().last().unwrap_or("it said nothing").trim().to_owned(),
+        [one] => (*one).to_owned(),
+        [first, rest @ ..] => format!("{first}; and {} more", rest.len()),
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! It must not know where the connection came from.
 
 use super::digest::{RowSum, encode};
-use super::integrity::{self, Health};
+use super::integrity::{self, Health, Violation};
 use super::schema::{self, Table, quote};
 use crate::domain::artifact::hex;
 use crate::domain::census::Entry;
@@ -26,8 +26,8 @@ pub enum Purpose {
 /// The objects of a census by name.
 pub type Objects = BTreeMap<String, Entry>;
 
-/// Takes the census. `wal` tells the journal mode, which a private copy cannot be asked for.
-pub fn take(conn: &Connection, purpose: Purpose, wal: bool) -> Result<Objects> {
+/// Takes the census, and the violated foreign keys with it. `wal` tells the journal mode, which a private copy cannot be asked for.
+pub fn take(conn: &Connection, purpose: Purpose, wal: bool) -> Result<(Objects, Vec<Violation>)> {
     let mut objects = Objects::new();
     let health = integrity::check(conn)?;
     let tables = schema::tables(conn, "main")?;
@@ -47,11 +47,11 @@ pub fn take(conn: &Connection, purpose: Purpose, wal: bool) -> Result<Objects> {
         }
         objects.insert("database main".into(), Entry::Unreadable { error: error.clone() });
     }
-    let violated: u64 = integrity::violations(conn, &health)?.iter().map(|v| v.rows).sum();
-    let high = i64::try_from(violated).unwrap_or(i64::MAX);
+    let violations = integrity::violations(conn, &health)?;
+    let high = i64::try_from(violations.iter().map(|v| v.rows).sum::<u64>()).unwrap_or(i64::MAX);
     let low = if purpose == Purpose::Promise { 0 } else { high };
     objects.insert("setting violated_foreign_keys".into(), Entry::Counter { low, high });
-    Ok(objects)
+    Ok((objects, violations))
 }
 
 /// Rows and digest of one table, read in storage order so that no index can hide damage.

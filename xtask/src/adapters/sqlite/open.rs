@@ -3,7 +3,7 @@
 
 use super::header::{self, Header};
 use crate::adapters::data_tool::{beside, refuse};
-use crate::domain::refusal::RefusalKind;
+use crate::domain::refusal::{Refusal, RefusalKind};
 use anyhow::{Context, Result};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
@@ -59,6 +59,15 @@ pub fn reader(path: &Path) -> Result<Connection> {
     match approach(path, &found) {
         Approach::Quiet => immutable(path),
         Approach::Shared | Approach::Deserted => shared(path),
+    }
+}
+
+/// A connection for a first look, which leaves no trace at all: what only a WAL or a journal of a dead writer holds may be unseen.
+pub fn glance(path: &Path) -> Result<Connection> {
+    let found = header::database(path)?;
+    match approach(path, &found) {
+        Approach::Quiet | Approach::Deserted => immutable(path),
+        Approach::Shared => shared(path).or_else(|e| if e.is::<Refusal>() { immutable(path) } else { Err(e) }),
     }
 }
 

@@ -41,7 +41,7 @@ pub fn inspect(db: &Path, streams: &mut Streams) -> Result<()> {
         Found::Missing => "missing",
         Found::Zero => "zero",
         Found::Foreign(_) => "foreign",
-        Found::Database(_) => match schema::has_rows(&open::reader(db)?)? {
+        Found::Database(_) => match rows(db)? {
             None => "no-tables",
             Some(false) => "no-rows",
             Some(true) => "rows",
@@ -54,11 +54,19 @@ pub fn inspect(db: &Path, streams: &mut Streams) -> Result<()> {
     Ok(())
 }
 
+/// Whether there are rows. If a first look finds none, they may still be in what a dead writer left.
+fn rows(db: &Path) -> Result<Option<bool>> {
+    match open::glance(db).and_then(|conn| schema::has_rows(&conn)) {
+        Ok(Some(true)) => Ok(Some(true)),
+        _ => schema::has_rows(&open::reader(db)?),
+    }
+}
+
 /// Facts of the source, one `key=value` a line.
 pub fn facts(db: &Path, streams: &mut Streams) -> Result<()> {
     let Header { page_size, wal, length, .. } = header::database(db)?;
     let meta = std::fs::metadata(db).context("ask for the file's owner")?;
-    let conn = open::reader(db)?;
+    let conn = open::glance(db)?;
     for name in ["encoding", "user_version", "application_id"] {
         streams.line(format_args!("{name}={}", super::census::setting(&conn, name)?))?;
     }
@@ -73,11 +81,7 @@ pub fn facts(db: &Path, streams: &mut Streams) -> Result<()> {
 pub fn diagnose(db: &Path, streams: &mut Streams) -> Result<()> {
     let found = header::look(db)?;
     let Found::Database(Header { wal, .. }) = found else { return Ok(()) };
-    let taken = open::reader(db).and_then(|conn| {
-        let objects = super::census::take(&conn, super::census::Purpose::Diagnosis, wal)?;
-        let health = integrity::check(&conn)?;
-        Ok((objects, integrity::violations(&conn, &health)?))
-    });
+    let taken = open::reader(db).and_then(|conn| super::census::take(&conn, super::census::Purpose::Diagnosis, wal));
     let (objects, violations) = match taken {
         Ok(taken) => taken,
         // The schema itself is gone: no table can be named, so all of the backup's are missing.

@@ -2,7 +2,7 @@
 
 use super::marks;
 use super::walk::root;
-use crate::adapters::data_tool::refuse;
+use crate::adapters::data_tool::{refuse, sync_all_of};
 use crate::adapters::dice::Dice;
 use crate::domain::engine::MarkTable;
 use crate::domain::refusal::RefusalKind;
@@ -51,7 +51,7 @@ pub fn seed(folder: &Path, bytes: u64) -> Result<()> {
         .context("make a hard link")?;
     marks::create(folder)?;
     let root = root(folder)?;
-    rustix::fs::syncfs(root).map_err(std::io::Error::from).context("sync the folder")
+    sync_all_of(root)
 }
 
 fn put(folder: &Path, name: &str, content: &[u8], number: u64) -> Result<()> {
@@ -113,7 +113,7 @@ pub fn corrupt(folder: &Path) -> Result<()> {
         std::fs::remove_file(entry.context("list the struck marks")?.path()).context("delete a mark")?;
     }
     let root = root(folder)?;
-    rustix::fs::syncfs(root).map_err(std::io::Error::from).context("sync the folder")
+    sync_all_of(root)
 }
 
 /// Changes a file and puts its time of change back.

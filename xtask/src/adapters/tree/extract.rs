@@ -4,6 +4,7 @@
 use super::archive::{Archive, Entry, Kind};
 use super::names::{hostile, shown, split};
 use super::walk::open_folder;
+use crate::adapters::data_tool::sync_all_of;
 use anyhow::{Context, Result};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, Uid};
@@ -147,7 +148,7 @@ impl Fresh {
             let fd = self.folder(&entry.path)?;
             dress(&fd, entry).with_context(|| format!("set the rights of {}", shown(&entry.path)))?;
         }
-        rustix::fs::syncfs(&self.root).map_err(Error::from).context("sync the restored files")
+        sync_all_of(&self.root).context("sync the restored files")
     }
 }
 

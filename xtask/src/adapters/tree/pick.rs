@@ -6,7 +6,7 @@ use super::extract::Fresh;
 use super::load::{clear, working};
 use super::names::{shown, split};
 use super::walk::{open_folder, root};
-use crate::adapters::data_tool::{Streams, refuse};
+use crate::adapters::data_tool::{Streams, refuse, sync_all_of};
 use crate::domain::diagnosis::Diagnosis;
 use crate::domain::refusal::RefusalKind;
 use anyhow::{Context, Result, bail};
@@ -109,7 +109,7 @@ fn place(folder: &Path, fresh_at: &Path, picked: &[Entry]) -> Result<()> {
             moved => moved.map_err(Error::from).with_context(failed)?,
         }
     }
-    rustix::fs::syncfs(&to).map_err(Error::from).context("sync the restored files")
+    sync_all_of(&to).context("sync the restored files")
 }
 
 /// Opens a folder below `root`, following no link, making what is missing.

@@ -88,6 +88,13 @@ const KNOWN: &[(&str, RefusalKind, &str)] = &[
         "see whether the server is paused or overloaded: docker compose ps, docker compose logs",
     ),
     ("Connection refused", RefusalKind::MissingStore, "start the server, or correct its port in recovery.yaml"),
+    (
+        "could not translate host name",
+        RefusalKind::MissingStore,
+        "start the server, or correct its service in recovery.yaml",
+    ),
+    ("No route to host", RefusalKind::MissingStore, "start the server, or join it to the network again"),
+    ("Network is unreachable", RefusalKind::MissingStore, "start the server, or join it to the network again"),
     ("Is the server running", RefusalKind::MissingStore, "start the server, or correct its port in recovery.yaml"),
     ("does not appear to be a valid archive", RefusalKind::BadArtifact, "verify the backup set, or choose another"),
     ("input file is too short", RefusalKind::BadArtifact, "verify the backup set, or choose another"),
@@ -197,6 +204,12 @@ mod tests {
             ),
             ("psql:<stdin>:1: ERROR:  invalid LC_COLLATE locale name: \"tlh_QO\"", MissingCapability),
             ("pg_dump: error: server closed the connection unexpectedly", Producer),
+            ("psql: error: connection to server at \"db\" (10.0.0.2), port 5432 failed: timeout expired", Timeout),
+            ("psql: error: connection to server at \"127.0.0.1\", port 5432 failed: Connection refused", MissingStore),
+            (
+                "psql: error: could not translate host name \"db\" to address: Temporary failure in name resolution",
+                MissingStore,
+            ),
             ("pg_dump: error: query failed: FATAL:  terminating connection due to administrator command", Producer),
             (
                 "pg_dump: error: Dumping the contents failed: ERROR:  invalid page in block 3 of relation base/1/2",

@@ -43,7 +43,7 @@ pub enum Without {
 pub const JUNIT: &str = "target/nextest/ci/junit.xml";
 
 /// A build of everything from nothing on two slow cores stays well below this.
-const COMMAND_TIMEOUT: Duration = Duration::from_secs(20 * 60);
+pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(20 * 60);
 
 impl Step {
     /// What runs when nothing was chosen.

@@ -19,10 +19,13 @@ fn an_alias_bomb_is_counted_and_not_built() {
 }
 
 #[test]
-fn a_merge_bomb_is_counted_and_not_built() {
+fn a_merge_bomb_is_stopped_while_it_is_read() {
     let keys: Vec<String> = (0..5000).map(|i| format!("k{i}: 1")).collect();
-    let text = format!("a: &a {{{}}}\nb: {{<<: [{}]}}\n", keys.join(", "), vec!["*a"; 900].join(", "));
-    assert!(hostile(&text).contains("more than"), "{}", hostile(&text));
+    let text = format!("a: &a {{{}}}\nb:\n{}", keys.join(", "), "- {<<: *a}\n".repeat(900));
+    let message = hostile(&text);
+    let line: usize = message.split(':').nth(1).unwrap().parse().unwrap();
+    // The list begins on line 3 and ends on line 902: it is stopped where the budget is spent.
+    assert!(message.contains("more than") && (30..60).contains(&line), "{message}");
 }
 
 #[test]
@@ -34,10 +37,17 @@ fn many_aliases_are_refused_even_when_each_is_small() {
 #[test]
 fn ten_thousand_levels_are_refused_in_every_notation() {
     let block: String = (0..10_000).map(|i| format!("{}a:\n", " ".repeat(i))).collect();
-    for text in ["[".repeat(10_000), "{a: ".repeat(10_000), "- ".repeat(10_000), "? ".repeat(10_000), block] {
+    let closed = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+    let maps = format!("{}1{}", "{a: ".repeat(10_000), "}".repeat(10_000));
+    for text in [closed, maps, "- ".repeat(10_000), "? ".repeat(10_000), block] {
         let message = hostile(&text);
-        assert!(message.starts_with("h.yaml:"), "{message}");
+        // Brackets end at the scanner's own bound, before there is anything to count.
+        assert!(message.contains("nested deeper than 64 levels") || message.contains("recursion limit"), "{message}");
     }
+    let over = format!("{}{}", "[".repeat(65), "]".repeat(65));
+    assert!(hostile(&over).contains("nested deeper than 64 levels"));
+    let just = format!("{}{}", "[".repeat(64), "]".repeat(64));
+    assert_eq!(hostile(&just), "accepted");
 }
 
 #[test]

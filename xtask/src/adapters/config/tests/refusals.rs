@@ -144,6 +144,7 @@ fn compose_files_are_read_strictly() {
         ("a: &a [*a]", "compose.yaml:1:8: an alias inside the value that it stands for", "itself"),
         ("a: &a {<<: *a}", "compose.yaml:1:12: an alias inside the value that it stands for", "itself"),
         ("services:\n  a: {<<: [x], image: i}", "compose.yaml:2:12: `<<` needs a mapping", "*name"),
+        ("x: &x {}\nservices:\n  a: {<<: *x, <<: *x}", "compose.yaml:3:15: key `<<` is written twice", "*two"),
         ("services:\n  a: {image: *nope}", "compose.yaml:2:14: broken YAML", ""),
     ] {
         let (found, advice) = refused(&[("compose.yaml", text)]);
@@ -171,5 +172,5 @@ fn a_configuration_refusal_keeps_its_exit_code_through_the_chain() {
     let error = load_in(dir.path()).unwrap_err();
     let why = crate::domain::outcome::Why::from_error(&error);
     assert_eq!(why.exit_code, Some(2));
-    assert!(why.message.starts_with("load the configuration: read "), "{}", why.message);
+    assert!(why.message.starts_with("load the configuration: /"), "{}", why.message);
 }

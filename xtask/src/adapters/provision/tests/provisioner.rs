@@ -27,27 +27,32 @@ impl Events for Heard {
     }
 }
 
-/// An engine that has at most one image and remembers what it was asked to load.
+/// An engine that has at most one image, gets the current one by loading (unless it is `forgetful`), and remembers what it loaded.
 #[derive(Default)]
 struct Engine {
-    has: Option<EngineImage>,
+    has: Mutex<Option<EngineImage>>,
     loaded: Mutex<Vec<PathBuf>>,
+    forgetful: bool,
 }
 
 impl Engine {
     fn with_label(value: &str) -> Self {
         let labels = BTreeMap::from([(DIGEST_LABEL.to_owned(), value.to_owned())]);
-        Self { has: Some(EngineImage { id: "sha256:1".into(), bytes: 1, labels }), ..Self::default() }
+        let has = Mutex::new(Some(EngineImage { id: "sha256:1".into(), bytes: 1, labels }));
+        Self { has, ..Self::default() }
     }
 }
 
 impl ImageLoader for Engine {
     fn find(&self, _reference: &str) -> Result<Option<EngineImage>> {
-        Ok(self.has.clone())
+        Ok(self.has.lock().unwrap().clone())
     }
 
     fn load(&self, file: &Path) -> Result<()> {
         self.loaded.lock().unwrap().push(file.to_owned());
+        if !self.forgetful {
+            *self.has.lock().unwrap() = Self::with_label(&postgres().digest).has.into_inner().unwrap();
+        }
         Ok(())
     }
 }
@@ -93,8 +98,17 @@ fn an_image_of_the_current_recipe_is_left_alone_and_any_other_is_replaced() {
     assert!(current.loaded.lock().unwrap().is_empty());
     for other in [Engine::with_label("an older recipe"), Engine::default()] {
         provisioner.provide(&postgres(), &other, &Silent).unwrap();
-        assert_eq!(other.loaded.lock().unwrap().as_slice(), [archive.clone()]);
+        assert_eq!(*other.loaded.lock().unwrap(), vec![archive.clone()]);
     }
+}
+
+#[test]
+fn an_engine_that_takes_the_file_and_has_no_image_afterwards_is_not_believed() {
+    let cache = tempfile::tempdir().unwrap();
+    with_kept_image(cache.path());
+    let engine = Engine { forgetful: true, ..Engine::default() };
+    let error = provisioner(cache.path()).provide(&postgres(), &engine, &Silent).unwrap_err();
+    assert!(error.to_string().contains("has no current localhost/xtask-postgres:15"), "{error:#}");
 }
 
 #[test]

@@ -170,6 +170,10 @@ fn a_damaged_index_is_blamed_alone_and_rebuilt() {
 fn a_database_in_use_is_not_repaired_and_one_written_meanwhile_is_not_replaced() {
     let d = struck("");
     let staged = d.copy.to_str().unwrap();
+    let service = Connection::open(&d.db).unwrap();
+    service.query_row("SELECT count(*) FROM products", [], |r| r.get::<_, i64>(0)).unwrap();
+    assert_eq!(kind(fed("repair", &d.db, &[staged], d.input.as_bytes())), RefusalKind::Preflight);
+    drop(service);
     fed("repair", &d.db, &[staged], d.input.as_bytes()).unwrap();
     let conn = Connection::open(&d.db).unwrap();
     conn.execute_batch("UPDATE products SET title = 'late' WHERE id = 1").unwrap();

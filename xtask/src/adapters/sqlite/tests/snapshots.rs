@@ -112,6 +112,7 @@ fn a_deserted_wal_is_replayed_in_the_copy_and_left_alone_at_the_source() {
     let wal = std::fs::read(dead.path().join("live.db-wal")).unwrap();
     let scratch = tempfile::tempdir().unwrap();
     let copy = scratch.path().join("copy.db");
+    ran("facts", &db, &[]);
     ran("snapshot", &db, &[copy.to_str().unwrap()]);
     assert_eq!(number(&copy, "SELECT count(*) FROM t"), 2);
     assert_eq!(names(dead.path()), ["live.db", "live.db-wal"]);
@@ -160,6 +161,9 @@ fn what_is_no_database_is_refused_by_name() {
     );
     let (state, refused) = attempt("cipher.db", Some(&[0xd7; 8192]));
     assert!(state.contains("encrypted") && refused == RefusalKind::BadArtifact, "{state}");
+    let pipe = folder.path().join("pipe.db");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
+    assert!(ran("inspect", &pipe, &[]).text().contains("not a plain file"), "and it must not wait for a writer");
     assert!(!copy.exists());
 }
 
@@ -229,4 +233,18 @@ fn virtual_tables_are_counted_by_the_tables_behind_them() {
     assert!(!census.objects.contains_key("table main.words"));
     conn.execute_batch("INSERT INTO words VALUES('z')").unwrap();
     assert!(!census.differences(&ran("census", &db, &[]).census()).is_empty());
+}
+
+#[test]
+fn a_stamp_tells_every_write_to_the_file_and_to_its_sidecars() {
+    let (folder, db) = shop();
+    let before = open::Stamp::of(&db);
+    assert_eq!(before, open::Stamp::of(&db));
+    std::fs::write(folder.path().join("app.db-wal"), b"x").unwrap();
+    assert_ne!(before, open::Stamp::of(&db));
+    std::fs::remove_file(folder.path().join("app.db-wal")).unwrap();
+    assert_eq!(before, open::Stamp::of(&db));
+    let bytes = std::fs::read(&db).unwrap();
+    std::fs::write(&db, bytes).unwrap();
+    assert_ne!(before, open::Stamp::of(&db));
 }

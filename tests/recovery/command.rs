@@ -1,0 +1,217 @@
+//! The command line as users and scripts meet it: exit codes, streams, what is skipped, and what a run leaves behind however it
+//! ends. Each run has a temporary folder of its own, so that what is left is seen.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "these tests start the real program, time its death and look at what is left"
+)]
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+const STACK: &str = "\
+stacks:
+  site:
+    compose: compose.yaml
+    backups: { schedule: every 30m, vault: vault }
+";
+const COMPOSE: &str = "\
+name: site
+services:
+  app:
+    image: localhost/site:1
+    environment: { DATABASE_URL: 'file:./data/site.db' }
+    volumes: ['./data:/app/data']
+  db:
+    image: postgres:17
+    environment: { POSTGRES_DB: shop, POSTGRES_USER: shop, POSTGRES_PASSWORD: canary-4711 }
+    volumes: ['db:/var/lib/postgresql/data']
+volumes: { db: {} }
+";
+
+/// A project folder and a temporary folder of its own.
+struct Rig {
+    project: TempDir,
+    temporary: TempDir,
+}
+
+impl Rig {
+    fn new() -> Self {
+        let rig = Self { project: tempfile::tempdir().unwrap(), temporary: tempfile::tempdir().unwrap() };
+        std::fs::write(rig.project.path().join("recovery.yaml"), STACK).unwrap();
+        std::fs::write(rig.project.path().join("compose.yaml"), COMPOSE).unwrap();
+        rig
+    }
+
+    /// The program with an engine that is not there.
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command
+            .args(args)
+            .current_dir(self.project.path())
+            .env("TMPDIR", self.temporary.path())
+            .env("DOCKER_HOST", format!("unix://{}/no.sock", self.project.path().display()))
+            .env_remove("GITHUB_ACTIONS")
+            .env_remove("GITHUB_STEP_SUMMARY")
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
+    }
+
+    fn left(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.temporary.path()).unwrap();
+        entries.map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect()
+    }
+
+    /// Children of the program that still work below this rig's temporary folder.
+    fn working(&self) -> Vec<String> {
+        let inside =
+            |pid: &Path| std::fs::read_link(pid.join("cwd")).is_ok_and(|cwd| cwd.starts_with(self.temporary.path()));
+        let processes = std::fs::read_dir("/proc").unwrap().filter_map(|e| e.ok().map(|e| e.path()));
+        processes.filter(|pid| inside(pid)).map(|pid| pid.display().to_string()).collect()
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// Waits until a condition holds, at most ten seconds.
+fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !holds() {
+        assert!(Instant::now() < deadline, "not within ten seconds: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Reads the program's standard error until a line contains this.
+fn wait_for(child: &mut Child, words: &str) {
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let found = lines.by_ref().map_while(Result::ok).any(|line| line.contains(words));
+    assert!(found, "the program never said `{words}`");
+    // Goes on reading, so that the program never waits for us.
+    std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+}
+
+#[test]
+fn without_an_engine_the_embedded_database_is_drilled_and_the_rest_skipped_by_name() {
+    let rig = Rig::new();
+    let done = rig.run(&["test-recovery", "--size", "400kB", "--exposure", "0s"]);
+    let out = text(&done.stdout);
+    assert_eq!(done.status.code(), Some(0), "{out}\n{}", text(&done.stderr));
+    for scenario in ["simple-loss", "partial-corruption", "total-loss"] {
+        let row = |store: &str| out.lines().find(|l| l.contains(store) && l.contains(scenario)).unwrap_or_default();
+        assert!(row("site/site").starts_with("PASSED"), "{out}");
+        assert!(row("site/db").starts_with("SKIPPED"), "{out}");
+    }
+    assert!(out.contains("needs a container engine"), "{out}");
+    let junit = std::fs::read_to_string(rig.project.path().join("target/recovery/junit.xml")).unwrap();
+    assert!(junit.contains("rto_seconds") && junit.contains("<skipped"), "{junit}");
+    assert_eq!(rig.left(), Vec::<String>::new());
+}
+
+#[test]
+fn what_is_required_and_missing_is_a_failure() {
+    let rig = Rig::new();
+    let done = rig.run(&["test-recovery", "--require", "docker", "--store", "db", "--scenario", "total-loss"]);
+    assert_ne!(done.status.code(), Some(0));
+    let out = text(&done.stdout);
+    assert!(out.contains("FAILED") && out.contains("--require docker"), "{out}");
+}
+
+#[test]
+fn a_plan_shows_every_command_line_runs_nothing_and_holds_no_secret() {
+    let rig = Rig::new();
+    let done = rig.run(&["test-recovery", "--plan"]);
+    let out = text(&done.stdout);
+    assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
+    for words in ["pg_dump ", "pg_restore ", "docker run ", "xtask __tool sqlite load", "DROP DATABASE", "skipped: "] {
+        assert!(out.contains(words), "the plan does not show `{words}`:\n{out}");
+    }
+    assert!(!out.contains("canary-4711"), "{out}");
+    assert!(!rig.project.path().join("target").exists());
+    assert_eq!(rig.left(), Vec::<String>::new());
+}
+
+#[test]
+fn with_json_standard_output_is_one_json_document() {
+    let rig = Rig::new();
+    let args = [
+        "--json",
+        "test-recovery",
+        "--store",
+        "site",
+        "--scenario",
+        "simple-loss",
+        "--size",
+        "400kB",
+        "--exposure",
+        "0s",
+    ];
+    let done = rig.run(&args);
+    let report: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!(report["exit_code"], 0);
+    assert_eq!(report["drills"][0]["outcome"]["status"], "passed");
+    assert!(report["drills"][0]["rto"]["actual_seconds"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn a_usage_error_and_an_unknown_stack_end_with_two() {
+    let rig = Rig::new();
+    assert_eq!(rig.run(&["test-recovery", "--size", "10 parsecs"]).status.code(), Some(2));
+    let done = rig.run(&["test-recovery", "--stack", "sote"]);
+    assert_eq!(done.status.code(), Some(2));
+    assert!(text(&done.stderr).contains("hint: ") && text(&done.stderr).contains("site"), "{}", text(&done.stderr));
+}
+
+/// Starts a drill, waits for a step, sends a signal to the program alone, and returns its exit code.
+fn struck(rig: &Rig, at: &str, signal: rustix::process::Signal) -> Option<i32> {
+    let args = ["test-recovery", "--store", "site", "--size", "3MB", "--exposure", "20s"];
+    let mut child = rig.command(&args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_for(&mut child, at);
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, signal).unwrap();
+    child.wait().unwrap().code()
+}
+
+#[test]
+fn an_interrupted_run_cleans_up_and_says_so_in_its_exit_code() {
+    let rig = Rig::new();
+    assert_eq!(struck(&rig, "begin writing marks", rustix::process::Signal::INT), Some(130));
+    assert_eq!(rig.left(), Vec::<String>::new());
+    assert_eq!(struck(&rig, "verify the stored set", rustix::process::Signal::TERM), Some(143));
+    assert_eq!(rig.left(), Vec::<String>::new());
+    eventually("every child is gone", || rig.working().is_empty());
+}
+
+#[test]
+fn a_killed_run_leaves_nothing_that_a_sweep_does_not_remove() {
+    let rig = Rig::new();
+    for step in ["make a private site", "fill it with data", "begin writing marks", "back up", "verify the stored set"]
+    {
+        assert_eq!(struck(&rig, step, rustix::process::Signal::KILL), None, "killed at: {step}");
+        eventually("every child is gone", || rig.working().is_empty());
+        assert!(!rig.left().is_empty(), "the kill came too late to leave anything: {step}");
+        let swept = rig.run(&["sweep"]);
+        assert!(text(&swept.stdout).contains("removed  "), "{}", text(&swept.stdout));
+        assert_eq!(rig.left(), Vec::<String>::new(), "left after: {step}");
+    }
+}
+
+#[test]
+fn a_sweep_leaves_a_living_run_alone() {
+    let rig = Rig::new();
+    let args = ["test-recovery", "--store", "site", "--scenario", "simple-loss", "--size", "1MB", "--exposure", "3s"];
+    let mut child = rig.command(&args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_for(&mut child, "begin writing marks");
+    let swept = rig.run(&["sweep"]);
+    assert!(text(&swept.stdout).contains("its run is alive"), "{}", text(&swept.stdout));
+    assert_eq!(child.wait().unwrap().code(), Some(0), "the living run was disturbed");
+    assert_eq!(rig.left(), Vec::<String>::new());
+}
