@@ -22,6 +22,7 @@ mod docker_streams;
 mod drills;
 mod env_files;
 mod faults;
+mod hostile_surface;
 mod postgres_engine;
 mod reports;
 mod sabotage;

@@ -5,6 +5,9 @@ use anyhow::{Context, Result};
 use std::fmt;
 use std::str::FromStr;
 
+/// The file that names a private folder's owner, beside the data and never in it.
+pub const OWNER: &str = ".xtask-owner";
+
 /// A process, told from every other that ever had its number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
