@@ -1,14 +1,13 @@
 //! Cleaning up after others: a dead owner's things go, a living one's and a stranger's stay; a run cleans up after itself.
 
 use crate::docker_rig::{Rig, docker, labelled, random};
-use xtask::adapters::docker::Owner;
+use xtask::adapters::owner::Owner;
 use xtask::ports::Sites;
 
 /// One container, volume and network under this run and owner.
 fn plant(image: &str, run: &str, owner: &Owner) {
     let name = format!("xtask-planted-{}", random());
-    let labels =
-        ["io.xtask.managed=1".to_owned(), format!("io.xtask.run={run}"), format!("io.xtask.owner={}", owner.label())];
+    let labels = ["io.xtask.managed=1".to_owned(), format!("io.xtask.run={run}"), format!("io.xtask.owner={}", owner)];
     let labels: Vec<&str> = labels.iter().flat_map(|l| ["--label", l.as_str()]).collect();
     let made =
         |args: &[&str]| docker(&[&args[..2], &labels, &args[2..]].concat()).unwrap_or_else(|| panic!("{args:?}"));

@@ -18,7 +18,7 @@ fn docker_every_part_of_a_site_carries_the_labels() {
         for label in [
             r#""io.xtask.managed":"1""#.to_owned(),
             format!(r#""io.xtask.run":"{}""#, rig.run.run),
-            format!(r#""io.xtask.owner":"{}""#, rig.run.owner.label()),
+            format!(r#""io.xtask.owner":"{}""#, rig.run.owner),
         ] {
             assert!(labels.contains(&label), "{part}: {labels}");
         }

@@ -6,6 +6,8 @@ mod contracts;
 #[cfg(feature = "docker")]
 mod docker_attached;
 #[cfg(feature = "docker")]
+mod docker_contracts;
+#[cfg(feature = "docker")]
 mod docker_daemon;
 #[cfg(feature = "docker")]
 mod docker_images;

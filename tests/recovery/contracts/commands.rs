@@ -28,8 +28,10 @@ pub fn a_program_that_does_not_exist_is_told(rig: &Rig) {
     let site = rig.open();
     if let Ok(mut running) = site.start(&exec("no-such-program", &[])) {
         let _ = running.stdout.read_to_end(&mut Vec::new());
-        let code = running.control.wait().unwrap().code;
-        assert!([126, 127].contains(&code), "{code}");
+        match running.control.wait() {
+            Ok(exit) => assert!([126, 127].contains(&exit.code), "{exit:?}"),
+            Err(error) => assert!(format!("{error:#}").contains("no-such-program"), "{error:#}"),
+        }
     }
 }
 

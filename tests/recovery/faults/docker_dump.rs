@@ -37,7 +37,7 @@ fn what_cannot_be_dumped_is_refused_by_name_and_leaves_no_backup() {
     holds_only(&rig.vault(), 1);
 
     // The server asks for a password at its own address, not at 127.0.0.1.
-    let at = server.from_outside(CANARY);
+    let at = server.seen_from_outside(CANARY);
     let says = ["password authentication failed", &server.at.user];
     refused(rig.backup(&server.store, server.site(), &at), RefusalKind::AccessDenied, &says, "password");
     holds_only(&rig.vault(), 1);

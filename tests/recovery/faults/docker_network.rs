@@ -18,7 +18,7 @@ fn a_client_that_is_older_than_its_server_is_refused_before_it_dumps() {
     let server = Server::start(&rig);
     server.sql("shop", "CREATE TABLE orders AS SELECT 1 AS id");
     let client = server.neighbour(&rig, OLDER);
-    let at = server.from_outside(&password(&server.store));
+    let at = server.seen_from_outside(&password(&server.store));
     let mut site = Tripped::dump(client.as_site(), || ());
     site.bytes = 0;
     let says = ["pg_dump 15.", "older than the server, 17."];
@@ -33,7 +33,7 @@ fn a_server_out_of_reach_ends_a_dump_within_its_bound_and_is_no_backup() {
     let server = Server::start(&rig);
     server.fill();
     let client = server.neighbour(&rig, IMAGE);
-    let at = server.from_outside(&password(&server.store));
+    let at = server.seen_from_outside(&password(&server.store));
     rig.backup(&server.store, client.as_site(), &at).expect("a sound backup comes first");
     let network = || docker(&["inspect", "-f", "{{len .NetworkSettings.Networks}}", &server.name()]).unwrap();
     let state = || docker(&["inspect", "-f", "{{.State.Status}}", &server.name()]).unwrap();
@@ -60,14 +60,21 @@ fn a_server_out_of_reach_ends_a_dump_within_its_bound_and_is_no_backup() {
     holds_only(&rig.vault(), 1);
     server.site.resume().unwrap();
 
-    // The server dies and says nothing more; its client lives and tells.
-    let doomed = Arc::clone(&server.site);
-    let site = Tripped::dump(client.as_site(), move || doomed.kill().unwrap());
+    // The server's process dies; its client lives and tells.
+    let name = server.name();
+    let mut site = Tripped::dump(client.as_site(), move || {
+        let ask = "SELECT pid FROM pg_stat_activity WHERE application_name = 'xtask-dump'";
+        let pid = docker(&["exec", &name, "psql", "-XAtqU", "xtask_owner", "-d", "shop", "-c", ask]).unwrap();
+        docker(&["exec", &name, "sh", "-c", "kill -KILL $0", &pid]).unwrap();
+    });
+    site.limit = LIMIT.map(|limit| limit * 5);
     let says = ["back up postgres", "pg_dump", "server closed the connection unexpectedly"];
     refused(rig.backup(&server.store, &site, &at), RefusalKind::Producer, &says, "server's log");
-    assert!(site.fired() && state() == "exited", "the server was not killed");
+    assert!(site.fired(), "the server's process was not killed");
     holds_only(&rig.vault(), 1);
 
+    server.site.kill().unwrap();
+    assert_eq!(state(), "exited");
     // Its name is gone with it.
     let says = ["back up postgres", "could not translate host name", &server.name()];
     refused(rig.backup(&server.store, client.as_site(), &at), RefusalKind::MissingStore, &says, "start the server");

@@ -99,7 +99,7 @@ impl Server {
     }
 
     /// How a neighbour addresses the server.
-    pub fn from_outside(&self, password: &str) -> Target {
+    pub fn seen_from_outside(&self, password: &str) -> Target {
         Target { host: self.name(), password: Some(Secret::new(password)), ..self.at.clone() }
     }
 }

@@ -23,12 +23,15 @@ pub enum Meddle {
 /// Sees every command at every owned site before it starts. `purpose` is the site's (`drill`, `fresh`, `vault`).
 pub type Hook = dyn Fn(&str, &dyn Site, &Exec) -> anyhow::Result<Meddle> + Send + Sync;
 
+/// Sees every site that is opened.
+type Opened = dyn Fn(&str, &dyn Site) + Send + Sync;
+
 /// The decorator. `fired` counts the commands that were meddled with: a sabotage that never happened proves nothing.
 pub struct Meddling {
     inner: Arc<dyn Sites>,
     hook: Arc<Hook>,
     fired: Arc<AtomicUsize>,
-    opened: Box<dyn Fn(&str, &dyn Site) + Send + Sync>,
+    opened: Box<Opened>,
 }
 
 impl Meddling {

@@ -14,8 +14,10 @@ const SHORTCUTS: [&str; 7] =
     [".unwrap()", ".expect(", "panic!(", "todo!(", "unimplemented!(", "dbg!(", ".unwrap_err()"];
 
 /// Tests that may wait for a while on the thread, each with its reason. Everything else polls with a deadline.
-const SLEEPERS: [(&str, &str); 1] =
-    [("tests/recovery/postgres_engine/rig.rs", "the pause between two looks of a poll with a deadline")];
+const SLEEPERS: [(&str, &str); 2] = [
+    ("tests/recovery/postgres_engine/rig.rs", "the pause between two looks of a poll with a deadline"),
+    ("tests/recovery/command.rs", "the pause between two looks of a poll with a deadline"),
+];
 
 fn size_and_name(path: &str, text: &str) -> Vec<String> {
     let mut found = Vec::new();
@@ -86,6 +88,28 @@ fn sleeps(path: &str, text: &str) -> Vec<String> {
     in_tests.map(|line| format!("{path}:{line}: a test that waits a fixed time; poll with a deadline")).collect()
 }
 
+/// Files that no other file names as a module: they are never compiled, and their tests never run.
+fn orphans(pages: &[(&str, &str)]) -> Vec<String> {
+    let roots = ["main.rs", "lib.rs", "pipes.rs"];
+    let named = |path: &str| {
+        let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
+        let stem = file.trim_end_matches(".rs");
+        let parents = [
+            format!("{folder}.rs"),
+            format!("{folder}/main.rs"),
+            format!("{folder}/lib.rs"),
+            format!("{folder}/pipes.rs"),
+        ];
+        pages.iter().any(|(page, text)| {
+            let as_child = parents.iter().any(|p| p == page) && text.contains(&format!("mod {stem};"));
+            as_child || text.contains(&format!("/{file}\"]")) || text.contains(&format!("\"{file}\"]"))
+        })
+    };
+    let files = pages.iter().map(|(path, _)| *path);
+    let found = files.filter(|path| !roots.iter().any(|r| path.ends_with(&format!("/{r}"))) && !named(path));
+    found.map(|path| format!("{path}: no file says `mod`: it is never compiled")).collect()
+}
+
 /// A rule over one file's path and text.
 type Rule = fn(&str, &str) -> Vec<String>;
 
@@ -99,6 +123,15 @@ fn over_product(rule: Rule) -> Vec<String> {
     let pages = pages_in("xtask/src/", ".rs");
     let tests = test_only(&pages);
     pages.iter().filter(|p| !covers(&tests, &p.path)).flat_map(|p| rule(&p.path, &p.text)).collect()
+}
+
+#[test]
+fn every_file_is_somebodys_module() {
+    let pages: Vec<_> = pages_in("xtask/", ".rs").into_iter().chain(pages_in("tests/", ".rs")).collect();
+    let pages: Vec<(&str, &str)> = pages.iter().map(|p| (p.path.as_str(), p.text.as_str())).collect();
+    assert_none(&orphans(&pages));
+    let planted = [("tests/recovery/main.rs", "mod b;"), ("tests/recovery/a.rs", ""), ("tests/recovery/b.rs", "")];
+    assert_eq!(orphans(&planted), ["tests/recovery/a.rs: no file says `mod`: it is never compiled"]);
 }
 
 #[test]

@@ -20,7 +20,7 @@ mod removal;
 mod store;
 mod trailer;
 
-pub use identity::{Life, Owner, RunIdentity};
+pub use identity::RunIdentity;
 pub use images::{Build, ImageRecipes, NoRecipes, Recipe};
 pub use store::DockerImages;
 

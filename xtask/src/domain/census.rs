@@ -178,9 +178,9 @@ mod tests {
         assert_eq!(
             said,
             [
+                "table public.a: 3 rows instead of 2",
                 "index public.a_pk: definition differs",
                 "sequence public.s: stands at 4, outside 5..=9",
-                "table public.a: 3 rows instead of 2",
             ]
         );
         assert_eq!(census.differences(&Census::default()).len(), 3);

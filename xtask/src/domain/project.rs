@@ -98,6 +98,7 @@ mod tests {
             env_file: None,
             project: (*name).to_owned(),
             stores: Vec::new(),
+            without_engine: Vec::new(),
             objectives: Objectives::default(),
             backups: Backups { schedule: None, vault: "backups".into(), compression: Compression::Zstd },
             notes: Vec::new(),

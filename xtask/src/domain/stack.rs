@@ -23,8 +23,19 @@ pub struct Stack {
     pub objectives: Objectives,
     /// How it is backed up.
     pub backups: Backups,
+    /// Services that hold data of a kind that no engine knows: they are not covered, and every report says so.
+    pub without_engine: Vec<Foreign>,
     /// What inference found, guessed or could not cover; shown by `init` and in reports.
     pub notes: Vec<String>,
+}
+
+/// A service that holds data which nothing here can back up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Foreign {
+    /// The service.
+    pub service: String,
+    /// What it is (`MongoDB`).
+    pub what: String,
 }
 
 /// How a stack is backed up.

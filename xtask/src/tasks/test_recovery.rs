@@ -7,9 +7,9 @@ use crate::domain::outcome::{Outcome, Why, exit_code};
 use crate::domain::project::Project;
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::domain::report::{Drill, Report, SCHEMA};
-use crate::domain::scenario::Scenario;
+use crate::domain::scenario::{Origin, Scenario};
 use crate::domain::site::{Attachment, ImageIdentity, ImageOrigin, SiteSpec};
-use crate::domain::stack::Stack;
+use crate::domain::stack::{Foreign, Stack};
 use crate::domain::store::{Location, Root, Store};
 use crate::flow::drill::{Input, Order, drill};
 use crate::flow::plan::plan;
@@ -166,7 +166,13 @@ fn items<'a>(project: &'a Project, args: &Args) -> Result<Vec<Item<'a>>> {
         some => some.to_vec(),
     };
     let mut items = Vec::new();
+    let foreign = |stack: &'a Stack| {
+        stack.without_engine.iter().filter(|f| args.stores.is_empty() || args.stores.contains(&f.service))
+    };
     for name in &args.stores {
+        if stacks.iter().any(|s| foreign(s).any(|f| f.service == *name)) {
+            continue;
+        }
         if !stacks.iter().any(|s| s.stores.iter().any(|store| store.name == *name)) {
             let all: Vec<&str> = stacks.iter().flat_map(|s| &s.stores).map(|s| s.name.as_str()).collect();
             let message = format!("no chosen stack has a store `{name}`");
@@ -176,6 +182,9 @@ fn items<'a>(project: &'a Project, args: &Args) -> Result<Vec<Item<'a>>> {
     }
     let several = stacks.len() > 1;
     for stack in stacks {
+        for (foreign, scenario) in foreign(stack).flat_map(|f| wanted.iter().map(move |s| (f, s))) {
+            items.push(uncovered(stack, foreign, scenario, args));
+        }
         for store in stack.stores.iter().filter(|s| args.stores.is_empty() || args.stores.contains(&s.name)) {
             for scenario in &wanted {
                 items.push(item(stack, store, scenario, args, several)?);
@@ -183,6 +192,25 @@ fn items<'a>(project: &'a Project, args: &Args) -> Result<Vec<Item<'a>>> {
         }
     }
     Ok(items)
+}
+
+/// The row of a service that no engine knows.
+fn uncovered<'a>(stack: &Stack, foreign: &Foreign, scenario: &Scenario, args: &Args) -> Item<'a> {
+    let origin = match (args.set.is_some(), args.live) {
+        (true, _) => Origin::Set,
+        (_, true) => Origin::Live,
+        _ => Origin::Rehearsal,
+    };
+    let subject = Subject {
+        stack: stack.name.clone(),
+        store: foreign.service.clone(),
+        engine: foreign.what.to_lowercase(),
+        scenario: scenario.name.to_owned(),
+        input: origin.name().to_owned(),
+    };
+    let why = Why::new(format!("no engine for {} yet: this service is NOT covered", foreign.what))
+        .hint("back it up by other means, and do not take this report for a proof of it");
+    Item::Row(subject, Outcome::Skipped(why))
 }
 
 fn item<'a>(

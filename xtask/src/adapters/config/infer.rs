@@ -15,6 +15,7 @@ use crate::domain::compose::ComposeProject;
 use crate::domain::place::Place;
 use crate::domain::project::Evidence;
 use crate::domain::refusal::Refusal;
+use crate::domain::stack::Foreign;
 use crate::domain::store::Store;
 
 /// What was concluded.
@@ -23,6 +24,7 @@ pub(super) struct Inferred {
     pub(super) stores: Vec<Store>,
     pub(super) evidence: Vec<Evidence>,
     pub(super) notes: Vec<String>,
+    pub(super) without_engine: Vec<Foreign>,
 }
 
 /// The stores of a project.
@@ -35,6 +37,7 @@ pub(super) fn infer(project: &ComposeProject) -> Result<Inferred, Refusal> {
             Some(Kind::Unsupported(what)) => {
                 let note = format!("{}: service `{}` is {what}: no engine backs that up yet", service.at, service.name);
                 found.notes.push(note);
+                found.without_engine.push(Foreign { service: service.name.clone(), what: what.to_owned() });
             }
             _ => {
                 sqlite::add(service, &mut found);

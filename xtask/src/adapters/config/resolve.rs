@@ -57,6 +57,7 @@ pub(super) fn resolve(text: StackText, base: &Path, environment: Lookup<'_>) -> 
             .as_ref()
             .map_or_else(|| text.project.unwrap_or_else(|| name.clone()), |l| l.project.name.clone()),
         stores,
+        without_engine: inferred.without_engine,
         objectives: text.objectives,
         backups: Backups {
             schedule: text.schedule,

@@ -1,7 +1,7 @@
 //! Private folders and children of one run, kept in mind so that they can all be removed at any moment, and recognised by a later
 //! run's sweep when this one was killed. It must not know what is done in them.
 
-use crate::adapters::owner::{OWNER, Owner};
+use crate::adapters::owner::{Life, OWNER, Owner};
 use crate::adapters::processes::Child;
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::ports::Swept;
@@ -132,10 +132,10 @@ impl Run {
 }
 
 fn furnish(home: &Path) -> Result<()> {
-    let owner = Owner::current()?;
+    let owner = Owner::this_process()?;
     let path = home.join(OWNER);
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(format!("{owner}\n").as_bytes())?;
+    file.write_all(format!("{owner}\n{}\n", owner.namespace).as_bytes())?;
     for name in ["data", "scratch"] {
         DirBuilder::new().mode(0o700).create(home.join(name))?;
     }
@@ -146,8 +146,9 @@ fn furnish(home: &Path) -> Result<()> {
 /// that holds nothing yet was left behind before its owner could be written.
 fn is_dead(home: &Path) -> Result<bool> {
     let owner = fs::read_to_string(home.join(OWNER)).unwrap_or_default();
-    match owner.parse::<Owner>() {
-        Ok(owner) => Ok(!owner.is_alive()?),
+    let (name, namespace) = owner.split_once('\n').unwrap_or((&owner, ""));
+    match name.parse::<Owner>() {
+        Ok(owner) => Ok(Owner { namespace: namespace.trim().to_owned(), ..owner }.life()? == Life::Dead),
         Err(_) => {
             let names: Vec<_> = fs::read_dir(home)?.map(|e| e.map(|e| e.file_name())).collect::<io::Result<_>>()?;
             Ok(names.iter().all(|name| name == OWNER))

@@ -97,7 +97,7 @@ fn a_sweep_removes_what_the_dead_left_and_nothing_else() {
             fs::write(at(name).join(".xtask-owner"), owner).unwrap();
         }
     };
-    let dead = crate::adapters::owner::Owner::current().unwrap().to_string() + "1";
+    let dead = crate::adapters::owner::Owner::this_process().unwrap().to_string() + "1";
     make("xtask-dead-1", Some(&dead));
     fs::create_dir_all(at("xtask-dead-1/data/a")).unwrap();
     fs::write(at("xtask-dead-1/data/a/b"), "x").unwrap();

@@ -50,6 +50,7 @@ pub(super) struct Child {
     pub(super) docker: Docker,
     pub(super) container: String,
     pub(super) name: String,
+    pub(super) program: String,
     pub(super) exec: String,
     pub(super) user: Option<String>,
     pub(super) token: String,

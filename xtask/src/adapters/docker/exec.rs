@@ -42,6 +42,7 @@ pub(super) fn start(engine: &Arc<Engine>, container: &str, name: &str, exec: &Ex
         docker,
         container: container.to_owned(),
         name: name.to_owned(),
+        program: exec.program_name().to_owned(),
         exec: id,
         user: exec.user.clone(),
         token,

@@ -102,6 +102,9 @@ impl OwnedContainer {
             network_mode: Some(self.network.clone()),
             mounts: Some(self.volumes.iter().map(|v| mounts::mount(v, labels)).collect()),
             shm_size: Some(SHARED_MEMORY),
+            // Without it the server is process 1 and inherits whatever a killed command leaves behind; PostgreSQL takes the
+            // death of such a stranger for a crash of its own and goes into recovery.
+            init: Some(true),
             ..container::limits()
         };
         Ok(ContainerCreateBody {

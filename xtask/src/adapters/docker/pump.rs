@@ -123,8 +123,10 @@ impl Pump {
             tokio::select! { biased;
                 () = self.kill.notified() => killed = true,
                 () = &mut deadline => return self.timed_out(),
-                // Nobody listens any more: the command may still end in its own way, so its output is drained.
-                _ = self.sender.send(LogOutput::StdOut { message }) => {}
+                sent = send(&self.sender, LogOutput::StdOut { message }) => if !sent && !killed {
+                    // As with a broken pipe: a command whose output nobody takes must not write for ever.
+                    return End::Broken(format!("nobody reads the output of {} any more", self.child.program));
+                },
             }
             if let (Some(code), false) = (split.code, killed) {
                 self.settle().await;
@@ -150,7 +152,8 @@ impl Pump {
 
     fn timed_out(&self) -> End {
         let message = format!(
-            "a command in {} took longer than {} s and was killed",
+            "{} in {} took longer than {} s and was killed",
+            self.child.program,
             self.child.name,
             self.timeout.as_secs_f64()
         );
@@ -160,6 +163,11 @@ impl Pump {
             "look at the server's log; a larger store needs a larger time limit",
         ))
     }
+}
+
+/// Hands a piece of output over; `false` when its reader has gone away before the end.
+async fn send(sender: &mpsc::Sender<LogOutput>, piece: LogOutput) -> bool {
+    piece.as_ref().is_empty() || sender.send(piece).await.is_ok()
 }
 
 /// Reads on, for nothing, until the stream ends; then waits for ever.

@@ -3,7 +3,8 @@
 
 use super::engine::Engine;
 use super::fault::{self, gone, within};
-use super::identity::{Life, MANAGED, Owner, RUN};
+use super::identity::{MANAGED, RUN, owner_of};
+use crate::adapters::owner::Life;
 use crate::ports::Swept;
 use anyhow::{Result, bail};
 use bollard::Docker;
@@ -127,7 +128,7 @@ enum Fate {
 }
 
 fn fate(labels: &HashMap<String, String>) -> Result<Fate> {
-    let Some(owner) = Owner::from_labels(labels) else { return Ok(Fate::Nobodys) };
+    let Some(owner) = owner_of(labels) else { return Ok(Fate::Nobodys) };
     Ok(if owner.life()? == Life::Dead { Fate::Removed } else { Fate::Kept })
 }
 
@@ -139,9 +140,7 @@ pub(super) fn abandon(engine: &Engine) -> Result<()> {
     let label = format!("{RUN}={}", engine.identity.run);
     let mine = engine.identity.owner.clone();
     let quiet = || if engine.is_creating() { QUIET_LISTINGS } else { 1 };
-    engine.run(until_quiet(&docker, &label, quiet, &mut |_, labels| {
-        Ok(Owner::from_labels(labels).as_ref() == Some(&mine))
-    }))
+    engine.run(until_quiet(&docker, &label, quiet, &mut |_, labels| Ok(owner_of(labels).as_ref() == Some(&mine))))
 }
 
 type Choice<'a> = dyn FnMut(&Thing, &HashMap<String, String>) -> Result<bool> + Send + 'a;

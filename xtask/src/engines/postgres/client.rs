@@ -42,7 +42,7 @@ fn connected(exec: Exec, at: &Target, database: &str, purpose: &str) -> Exec {
         .arg(match name.as_str() {
             // Its --dbname takes a connection string only.
             "pg_dumpall" => format!("--database={database}"),
-            _ => format!("--dbname={}", connection_word(database)),
+            _ => format!("--dbname={}", connection_word(at, database)),
         })
         .env("PGAPPNAME", format!("xtask-{purpose}"))
         .env("PGCLIENTENCODING", "UTF8")
@@ -54,12 +54,17 @@ fn connected(exec: Exec, at: &Target, database: &str, purpose: &str) -> Exec {
     }
 }
 
+/// Over a network, a server that vanished without a word is noticed within a minute, not after hours.
+const NOTICE: &str = "keepalives_idle=30 keepalives_interval=10 keepalives_count=3";
+
 /// A database's name where a connection string would be understood too: one that looks like such a string is wrapped.
-fn connection_word(database: &str) -> String {
+fn connection_word(at: &Target, database: &str) -> String {
     let looks_like_a_string = database.contains('=') || database.contains("://") || database.is_empty();
-    match looks_like_a_string {
-        true => format!("dbname='{}'", database.replace('\\', r"\\").replace('\'', r"\'")),
-        false => database.to_owned(),
+    let wrapped = || format!("dbname='{}'", database.replace('\\', r"\\").replace('\'', r"\'"));
+    match (at.host.starts_with('/'), looks_like_a_string) {
+        (true, false) => database.to_owned(),
+        (true, true) => wrapped(),
+        (false, _) => format!("{} {NOTICE}", wrapped()),
     }
 }
 
@@ -101,12 +106,17 @@ pub fn literal(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::engine::Engine;
 
     #[test]
     fn a_database_named_like_a_connection_string_is_still_a_name() {
-        assert_eq!(connection_word("shop"), "shop");
-        assert_eq!(connection_word("host=evil dbname='x'"), r"dbname='host=evil dbname=\'x\''");
-        assert_eq!(connection_word("postgres://evil/x"), "dbname='postgres://evil/x'");
+        let socket =
+            crate::engines::postgres::ENGINE.owned_target(&crate::engines::postgres::ENGINE.rehearsal_store(None));
+        assert_eq!(connection_word(&socket, "shop"), "shop");
+        assert_eq!(connection_word(&socket, "host=evil dbname='x'"), r"dbname='host=evil dbname=\'x\''");
+        assert_eq!(connection_word(&socket, "postgres://evil/x"), "dbname='postgres://evil/x'");
+        let far = by_tcp(&socket);
+        assert_eq!(connection_word(&far, "a'b"), format!(r"dbname='a\'b' {NOTICE}"));
     }
 
     #[test]

@@ -78,6 +78,16 @@ const KNOWN: &[(&str, RefusalKind, &str)] = &[
     ),
     ("canceling statement due to", RefusalKind::Producer, "look at the server's log, then run this again"),
     ("server closed the connection", RefusalKind::Producer, "look at the server's log, then run this again"),
+    (
+        "could not receive data from server",
+        RefusalKind::Producer,
+        "look at the network and at the server's log, then run this again",
+    ),
+    (
+        "could not send data to server",
+        RefusalKind::Producer,
+        "look at the network and at the server's log, then run this again",
+    ),
     ("terminating connection", RefusalKind::Producer, "look at the server's log, then run this again"),
     ("the database system is", RefusalKind::Producer, "wait until the server has started, then run this again"),
     ("too many connections", RefusalKind::Producer, "close connections, or raise max_connections"),
@@ -204,6 +214,10 @@ mod tests {
             ),
             ("psql:<stdin>:1: ERROR:  invalid LC_COLLATE locale name: \"tlh_QO\"", MissingCapability),
             ("pg_dump: error: server closed the connection unexpectedly", Producer),
+            (
+                "pg_dump: detail: Error message from server: could not receive data from server: Connection timed out",
+                Producer,
+            ),
             ("psql: error: connection to server at \"db\" (10.0.0.2), port 5432 failed: timeout expired", Timeout),
             ("psql: error: connection to server at \"127.0.0.1\", port 5432 failed: Connection refused", MissingStore),
             (

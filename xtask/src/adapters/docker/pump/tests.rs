@@ -13,7 +13,8 @@ fn pumped(frames: Vec<Result<LogOutput, Error>>, stays_open: bool, timeout: Dura
     let _nobody = std::os::unix::net::UnixListener::bind(&socket).unwrap();
     let docker = Docker::connect_with_unix(socket.to_str().unwrap(), 1, API_DEFAULT_VERSION).unwrap();
     let word = || "x".to_owned();
-    let child = Child { docker, container: word(), name: word(), exec: word(), user: None, token: word() };
+    let child =
+        Child { docker, container: word(), name: word(), program: word(), exec: word(), user: None, token: word() };
     let (sender, mut receiver) = mpsc::channel(CHUNKS);
     let frames: Frames = match stays_open {
         true => Box::pin(stream::iter(frames).chain(stream::pending())),
