@@ -25,6 +25,7 @@ mod drills;
 mod env_files;
 mod faults;
 mod hidden_loss;
+mod hostile_surface;
 mod postgres_engine;
 mod reports;
 mod sabotage;

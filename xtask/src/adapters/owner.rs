@@ -6,6 +6,9 @@ use std::fmt;
 use std::fs;
 use std::str::FromStr;
 
+/// The file that names a private folder's owner, beside the data and never in it.
+pub const OWNER: &str = ".xtask-owner";
+
 /// A process, named so that a later one with the same number is not taken for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
