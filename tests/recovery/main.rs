@@ -24,6 +24,7 @@ mod docker_streams;
 mod drills;
 mod env_files;
 mod faults;
+mod hidden_loss;
 mod hostile_surface;
 mod postgres_engine;
 mod reports;

@@ -14,6 +14,7 @@ mod identity;
 mod images;
 mod mounts;
 mod owned;
+mod pipe;
 mod pull;
 mod pump;
 mod removal;
@@ -96,7 +97,8 @@ impl Sites for DockerSites {
     fn abandon(&self) -> Result<()> {
         // The engine's things go whether or not a build ends as it should.
         let ended = self.images.abandon();
-        removal::abandon(&self.engine).and(ended)
+        let folders = self.engine.folders.abandon();
+        removal::abandon(&self.engine).and(ended).and(folders)
     }
 
     fn machine(&self) -> Machine {

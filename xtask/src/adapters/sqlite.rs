@@ -95,7 +95,7 @@ fn at(verb: &str, db: &Path, mut args: Args, streams: &mut Streams) -> Result<()
             marks::list(db, of, streams)
         }
         "strike-delete" => strike::delete(db),
-        "strike-corrupt" => strike::corrupt(db),
+        "strike-corrupt" => strike::corrupt(db, streams),
         _ => bail!("sqlite: unknown verb `{verb}`"),
     }?;
     args.end()

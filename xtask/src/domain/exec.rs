@@ -22,6 +22,15 @@ pub enum Input {
     Stream,
 }
 
+/// Which of a command's streams carries a whole store. A site may give it a faster way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bulk {
+    /// Its standard output.
+    Output,
+    /// Its standard input.
+    Input,
+}
+
 /// One command. Standard output is always a stream; there is never a shell and never a TTY.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exec {
@@ -35,6 +44,8 @@ pub struct Exec {
     pub secret_env: Vec<(String, Secret)>,
     /// Standard input.
     pub input: Input,
+    /// Which stream is large, if one is. The bytes are the same either way.
+    pub bulk: Option<Bulk>,
     /// The user to run as at a container site; `None` = the image's own.
     pub user: Option<String>,
     /// After this long the child is killed and the run is `Broken`.
@@ -65,6 +76,7 @@ impl Exec {
             env: Vec::new(),
             secret_env: Vec::new(),
             input: Input::Closed,
+            bulk: None,
             user: None,
             timeout: DEFAULT_TIMEOUT,
         }
@@ -97,6 +109,12 @@ impl Exec {
     /// The caller will write standard input.
     pub fn reads_stdin(mut self) -> Self {
         self.input = Input::Stream;
+        self
+    }
+
+    /// This stream carries a whole store.
+    pub fn moves(mut self, bulk: Bulk) -> Self {
+        self.bulk = Some(bulk);
         self
     }
 

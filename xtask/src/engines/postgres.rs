@@ -13,7 +13,7 @@ mod toc;
 use crate::domain::artifact::{Component, Consistency};
 use crate::domain::diagnosis::Diagnosis;
 use crate::domain::engine::{Act, Blow, Engine, MarkSession, MarkTable, Preflight, Snapshot, Target};
-use crate::domain::exec::{Exec, Exit, TRANSFER_TIMEOUT};
+use crate::domain::exec::{Bulk, Exec, Exit, TRANSFER_TIMEOUT};
 use crate::domain::refusal::Refusal;
 use crate::domain::scenario::Strike;
 use crate::domain::secret::Secret;
@@ -150,6 +150,7 @@ impl Engine for Postgres {
         // Uncompressed: the archive's pipeline compresses better, on another processor.
         program("pg_dump", at, &at.name, "dump")
             .args(["--format=custom", "--compress=0", "--snapshot={snapshot}", "--lock-wait-timeout=60s"])
+            .moves(Bulk::Output)
             .timeout(TRANSFER_TIMEOUT)
     }
 
@@ -213,6 +214,11 @@ impl Engine for Postgres {
 
     fn marks(&self, at: &Target, of: MarkTable) -> Act {
         drill::marks(at, of)
+    }
+
+    fn digest_sum(&self, one: &str, other: &str) -> Option<String> {
+        let (one, other) = (one.parse::<u128>().ok()?, other.parse::<u128>().ok()?);
+        one.checked_add(other).map(|sum| sum.to_string())
     }
 
     fn strike(&self, at: &Target, strike: Strike) -> Option<Vec<Blow>> {

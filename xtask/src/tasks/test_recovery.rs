@@ -132,14 +132,26 @@ pub fn plans(project: &Project, args: &Args) -> Result<String> {
 
 /// What concerns the project and the chosen stacks: what is not covered must not be overlooked.
 fn notes(project: &Project, args: &Args) -> Result<Vec<String>> {
-    let of = |stack: &Stack| stack.notes.iter().map(|note| format!("{}: {note}", stack.name)).collect::<Vec<_>>();
-    let rehearsed = (!args.live && args.set.is_none()).then(|| {
+    let rehearsed = args.set.is_none() && !args.live;
+    let of = |stack: &Stack| {
+        let stores = stack.stores.iter().filter(|s| args.stores.is_empty() || args.stores.contains(&s.name));
+        let unread = stores.filter(|_| rehearsed).filter_map(|s| unread(stack, s));
+        stack.notes.iter().cloned().chain(unread).map(|note| format!("{}: {note}", stack.name)).collect::<Vec<_>>()
+    };
+    let synthetic = rehearsed.then(|| {
         "a rehearsal proves the procedure on data made for it and reads none of yours: \
          --live proves the running data, --set latest a backup"
             .to_owned()
     });
-    let notes = rehearsed.into_iter().chain(project.notes.iter().cloned());
+    let notes = synthetic.into_iter().chain(project.notes.iter().cloned());
     Ok(notes.chain(chosen(project, args)?.into_iter().flat_map(of)).collect())
+}
+
+/// What a green rehearsal must not hide: that nothing of the store's own data can be backed up where it is.
+fn unread(stack: &Stack, store: &Store) -> Option<String> {
+    engines::find(&store.engine)?;
+    let why = attachment(stack, store).err()?;
+    Some(format!("{} is rehearsed with synthetic data, but its own cannot be backed up: {why}", store.name))
 }
 
 fn chosen<'a>(project: &'a Project, args: &Args) -> Result<Vec<&'a Stack>> {

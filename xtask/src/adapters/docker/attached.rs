@@ -8,6 +8,7 @@ use super::fault::{self, within};
 use super::identity::OWNER;
 use super::images::{self, Prepared};
 use super::mounts::{self, Volume};
+use super::pipe::Pipes;
 use super::removal::{self, Thing};
 use crate::domain::exec::Exec;
 use crate::domain::refusal::{Refusal, RefusalKind};
@@ -34,6 +35,7 @@ pub(super) struct AttachedService {
     address: Option<String>,
     volumes: Vec<Volume>,
     image: ImageIdentity,
+    pipes: Option<Pipes>,
 }
 
 /// The service's container, as found.
@@ -61,6 +63,7 @@ impl AttachedService {
             container: found.id,
             address: found.address,
             image: image.identity.clone(),
+            pipes: engine.pipes(),
         };
         engine.run(site.create(&docker, &image)).with_context(|| format!("start a sidecar of {}", site.service))?;
         Ok(site)
@@ -87,7 +90,7 @@ impl AttachedService {
             host_config: Some(host),
             ..Default::default()
         };
-        container::create(docker, &self.sidecar, body).await?;
+        container::create_with(&self.engine, docker, &self.sidecar, body, self.pipes.as_ref()).await?;
         mounts::open_to_all(docker, &self.sidecar, SCRATCH).await?;
         self.engine.not_abandoned()?;
         container::start(docker, &self.sidecar).await
@@ -108,7 +111,7 @@ impl Site for AttachedService {
     }
 
     fn start(&self, exec: &Exec) -> Result<Running> {
-        exec::start(&self.engine, &self.sidecar, &format!("a sidecar of {}", self.service), exec)
+        exec::start(&self.engine, &self.sidecar, &format!("a sidecar of {}", self.service), exec, self.pipes.as_ref())
     }
 
     fn logs(&self, lines: usize) -> Result<String> {

@@ -40,24 +40,21 @@ impl<C: Chunk> Read for Output<C> {
             self.read = 0;
             self.current = self.chunks.blocking_recv();
             if self.current.is_none() {
-                return self.ended();
+                return ended(&self.end.borrow());
             }
         }
     }
 }
 
-impl<C: Chunk> Output<C> {
-    fn ended(&self) -> Result<usize> {
-        match &*self.end.borrow() {
-            Some(End::Done(_)) => Ok(0),
-            Some(End::TimedOut(refusal)) => Err(Error::new(ErrorKind::TimedOut, refusal.clone())),
-            Some(End::Cut) => {
-                Err(Error::new(ErrorKind::UnexpectedEof, "the command's output was cut off before its end"))
-            }
-            Some(End::Killed) => Err(Error::other("the command was killed")),
-            Some(End::Broken(why)) => Err(Error::other(why.clone())),
-            None => Err(Error::other("the stream of the command's output was lost")),
-        }
+/// What the end of a command's output means to its reader.
+pub(super) fn ended(end: &Option<End>) -> Result<usize> {
+    match end {
+        Some(End::Done(_)) => Ok(0),
+        Some(End::TimedOut(refusal)) => Err(Error::new(ErrorKind::TimedOut, refusal.clone())),
+        Some(End::Cut) => Err(Error::new(ErrorKind::UnexpectedEof, "the command's output was cut off before its end")),
+        Some(End::Killed) => Err(Error::other("the command was killed")),
+        Some(End::Broken(why)) => Err(Error::other(why.clone())),
+        None => Err(Error::other("the stream of the command's output was lost")),
     }
 }
 

@@ -1,7 +1,9 @@
 //! What owned containers and sidecars have in common: creation with labels and limits, and the log's end.
 //! It must not know volumes' contents or what runs inside.
 
+use super::engine::Engine;
 use super::fault::{self, within};
+use super::pipe::Pipes;
 use anyhow::Result;
 use bollard::Docker;
 use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig, ImageConfig};
@@ -22,6 +24,25 @@ pub(super) async fn create(docker: &Docker, name: &str, body: ContainerCreateBod
         within(fault::CHANGE, &format!("create the container {name}"), docker.create_container(Some(options), body))
             .await?;
     Ok(created.id)
+}
+
+/// As [`create`], with a folder of pipes; without it when the engine cannot mount a folder of this host.
+pub(super) async fn create_with(
+    engine: &Engine,
+    docker: &Docker,
+    name: &str,
+    body: ContainerCreateBody,
+    pipes: Option<&Pipes>,
+) -> Result<String> {
+    if let Some(pipes) = pipes {
+        let mut with = body.clone();
+        with.host_config.get_or_insert_default().mounts.get_or_insert_default().push(pipes.mount());
+        match create(docker, name, with).await {
+            Err(error) if fault::status(&error) == Some(400) => engine.pipes_work(|| false),
+            created => return created,
+        };
+    }
+    create(docker, name, body).await
 }
 
 /// Starts it.

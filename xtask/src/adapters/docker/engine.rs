@@ -3,6 +3,8 @@
 
 use super::fault;
 use super::identity::RunIdentity;
+use super::pipe::Pipes;
+use crate::adapters::directory::DirectorySites;
 use crate::domain::refusal::Refusal;
 use anyhow::{Context, Result};
 use bollard::{API_DEFAULT_VERSION, Docker};
@@ -28,6 +30,9 @@ pub(super) struct Engine {
     abandoned: AtomicBool,
     creating: AtomicUsize,
     pub(super) streams: Streams,
+    /// Where this host's own side of a container's folders is.
+    pub(super) folders: DirectorySites,
+    pipes: OnceLock<bool>,
 }
 
 impl Engine {
@@ -43,6 +48,8 @@ impl Engine {
             handle: runtime.handle().clone(),
             runtime: Some(runtime),
             socket,
+            folders: DirectorySites::new(&identity.run, PathBuf::new(), None),
+            pipes: OnceLock::new(),
             answered: OnceLock::new(),
             identity,
             abandoned: AtomicBool::new(false),
@@ -97,6 +104,20 @@ impl Engine {
     /// The engine's version, once it has answered.
     pub(super) fn version(&self) -> Option<String> {
         self.answered.get().map(|(_, version)| version.clone())
+    }
+
+    /// A folder of pipes for a new container; `None` where pipes do not work or none can be made.
+    pub(super) fn pipes(&self) -> Option<Pipes> {
+        if self.pipes.get() == Some(&false) {
+            return None;
+        }
+        // Without it everything works, only slower.
+        Pipes::make(&self.folders).ok()
+    }
+
+    /// Whether pipes between this host and the engine's containers work, tried once.
+    pub(super) fn pipes_work(&self, attempt: impl FnOnce() -> bool) -> bool {
+        *self.pipes.get_or_init(attempt)
     }
 
     /// Announces that something will be created; refused once the run was abandoned.

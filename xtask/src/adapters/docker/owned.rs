@@ -7,6 +7,7 @@ use super::exec;
 use super::fault::{self, within};
 use super::images::Prepared;
 use super::mounts::{self, Volume};
+use super::pipe::Pipes;
 use super::removal::{self, Thing};
 use crate::domain::exec::Exec;
 use crate::domain::site::{Capabilities, ContainerSpec, ImageIdentity, SiteIdentity};
@@ -35,6 +36,7 @@ pub(super) struct OwnedContainer {
     volumes: Vec<Volume>,
     image: ImageIdentity,
     scratch: String,
+    pipes: Option<Pipes>,
     destroyed: AtomicBool,
 }
 
@@ -51,6 +53,7 @@ impl OwnedContainer {
             name,
             image: image.identity.clone(),
             scratch: spec.scratch.clone(),
+            pipes: engine.pipes(),
             destroyed: AtomicBool::new(false),
         };
         // On failure `site` is dropped, which removes whatever was made.
@@ -75,7 +78,8 @@ impl OwnedContainer {
             mounts::create(docker, volume, &labels).await?;
         }
         self.engine.not_abandoned()?;
-        container::create(docker, &self.name, self.body(spec, image, &labels)?).await?;
+        let body = self.body(spec, image, &labels)?;
+        container::create_with(&self.engine, docker, &self.name, body, self.pipes.as_ref()).await?;
         mounts::open_to_all(docker, &self.name, &self.scratch).await?;
         self.engine.not_abandoned()?;
         container::start(docker, &self.name).await
@@ -156,7 +160,7 @@ impl Site for OwnedContainer {
     }
 
     fn start(&self, exec: &Exec) -> Result<Running> {
-        exec::start(&self.engine, &self.name, &self.name, exec)
+        exec::start(&self.engine, &self.name, &self.name, exec, self.pipes.as_ref())
     }
 
     fn logs(&self, lines: usize) -> Result<String> {

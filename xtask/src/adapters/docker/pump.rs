@@ -3,6 +3,7 @@
 
 use super::control::{self, Child, End};
 use super::heard::Heard;
+use super::pipe::Keeper;
 use super::trailer::Trailer;
 use crate::domain::refusal::{Refusal, RefusalKind};
 use bollard::container::LogOutput;
@@ -45,6 +46,8 @@ async fn feed(source: Option<mpsc::Receiver<Vec<u8>>>, stdin: &mut Stdin) {
 
 /// Carries one command's output.
 pub(super) struct Pump {
+    /// Held until the command is over: a producer may open its pipe late, and a pipe without a writer has ended.
+    pub(super) keeper: Option<Keeper>,
     pub(super) frames: Frames,
     pub(super) sender: mpsc::Sender<LogOutput>,
     pub(super) trailer: Trailer,
@@ -72,6 +75,7 @@ impl Pump {
                 refusal.message.push_str(&format!(", or should have been, but: {error:#}"));
             }
         }
+        drop(self.keeper.take()); // before the end is known: whoever finds the pipe open after that knows why
         ended.send_replace(Some(end)); // before the channel closes: the reader asks for it then
     }
 

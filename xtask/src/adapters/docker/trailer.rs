@@ -3,7 +3,7 @@
 //! below a small `sh` that writes a trailer behind the output and stays until we have read that far.
 //! It must not know streams or the engine.
 
-use crate::domain::exec::Input;
+use crate::domain::exec::{Bulk, Input};
 
 /// In every command's environment: the trailer's secret, and how a command and all that it started are found.
 pub(super) const TOKEN: &str = "XTASK_EXEC";
@@ -14,6 +14,12 @@ const CLOSED: &str =
 const STREAM: &str =
     r#"(exec "$@"); c=$?; printf '\036%s %03d\036' "$XTASK_EXEC" $c; while read -r x; do :; done; exit $c"#;
 
+/// As above, with one of the streams going through the named pipe that the environment names.
+const OUT: &str = r#"(exec "$@" </dev/null >"$XTASK_PIPE"); c=$?; printf '\036%s %03d\036' "$XTASK_EXEC" $c; while read -r x; do :; done; exit $c"#;
+const IN: &str = r#"(exec "$@" <"$XTASK_PIPE"); c=$?; printf '\036%s %03d\036' "$XTASK_EXEC" $c; while read -r x; do :; done; exit $c"#;
+/// Where a command's shell finds the path of its named pipe.
+pub(super) const PIPE: &str = "XTASK_PIPE";
+
 const MARK: u8 = 0x1e;
 /// The exit status in three digits and the closing mark.
 const STATUS: usize = 4;
@@ -21,9 +27,18 @@ const STATUS: usize = 4;
 /// command left behind writes on.
 const SMALL: usize = 4096;
 
-/// The words to run instead of these.
-pub(super) fn wrapped<'a>(input: Input, words: impl IntoIterator<Item = &'a String>) -> Vec<String> {
-    let script = if input == Input::Closed { CLOSED } else { STREAM };
+/// The words to run instead of these; `piped` goes through a named pipe.
+pub(super) fn wrapped<'a>(
+    input: Input,
+    piped: Option<Bulk>,
+    words: impl IntoIterator<Item = &'a String>,
+) -> Vec<String> {
+    let script = match (piped, input) {
+        (Some(Bulk::Output), _) => OUT,
+        (Some(Bulk::Input), _) => IN,
+        (None, Input::Closed) => CLOSED,
+        (None, Input::Stream) => STREAM,
+    };
     ["sh", "-c", script, "sh"].map(str::to_owned).into_iter().chain(words.into_iter().cloned()).collect()
 }
 

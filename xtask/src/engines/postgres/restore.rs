@@ -4,7 +4,7 @@
 use super::client::{self, SESSION, companion, ident, literal, maintenance, psql_on};
 use crate::domain::artifact::Component;
 use crate::domain::engine::{Act, Feed, Target};
-use crate::domain::exec::{Exec, TRANSFER_TIMEOUT};
+use crate::domain::exec::{Bulk, Exec, TRANSFER_TIMEOUT};
 use crate::domain::timeline::Phase;
 
 /// Roles and their memberships, as `pg_dumpall` writes them.
@@ -35,7 +35,12 @@ pub fn staged(at: &Target) -> String {
 
 /// Writes standard input into a file of the scratch folder.
 pub fn write_file(path: &str) -> Exec {
-    Exec::site("dd").arg(format!("of={path}")).args(["bs=1M", "status=none"]).reads_stdin().timeout(TRANSFER_TIMEOUT)
+    Exec::site("dd")
+        .arg(format!("of={path}"))
+        .args(["bs=1M", "status=none"])
+        .reads_stdin()
+        .moves(Bulk::Input)
+        .timeout(TRANSFER_TIMEOUT)
 }
 
 /// `pg_restore` of the staged archive into a database; the first error ends it. Tablespaces are another machine's

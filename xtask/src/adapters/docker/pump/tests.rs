@@ -25,7 +25,9 @@ fn pumped(frames: Vec<Result<LogOutput, Error>>, stays_open: bool, timeout: Dura
         let deadline = Instant::now() + timeout;
         let (heard, kill, read_to_end) = (Arc::default(), Arc::default(), Arc::default());
         let trailer = Trailer::of("x");
-        let end = Pump { frames, sender, trailer, read_to_end, heard, kill, child, deadline, timeout }.drain().await;
+        let end = Pump { keeper: None, frames, sender, trailer, read_to_end, heard, kill, child, deadline, timeout }
+            .drain()
+            .await;
         let mut bytes = 0;
         while let Ok(frame) = receiver.try_recv() {
             bytes += frame.as_ref().len();

@@ -1,9 +1,11 @@
 -- One row for everything that has content of its own: its object name and the statement that counts and digests it.
--- The digest adds up one hash a row, so the order of rows does not matter. Columns go by name, because a restored
--- inheritance child may hold them in another order. A partitioned table has no rows of its own and is listed with none.
+-- The digest adds up one hash a row, so the order of rows does not matter. The hash is the one that places rows in hash
+-- partitions: servers keep it the same from version to version, and it costs less than half of md5. Columns go by name,
+-- because a restored inheritance child may hold them in another order. A partitioned table has no rows of its own and is
+-- listed with none.
 SELECT 'table ' || t.name AS object,
        format('SELECT json_build_object(''object'', %L, ''kind'', ''content'', ''rows'', count(*), ''digest'','
-              ' coalesce(sum((''x'' || left(md5(ROW(%s)::text), 15))::bit(60)::bigint), 0)::text) FROM ONLY %s AS xtask_row',
+              ' coalesce(sum(hashtextextended(ROW(%s)::text COLLATE "C", 0)), 0)::text) FROM ONLY %s AS xtask_row',
               'table ' || t.name, t.columns, t.name) AS statement
   FROM (SELECT format('%I.%I', n.nspname, c.relname) AS name, c.relpages,
                coalesce((SELECT string_agg(format('xtask_row.%I', a.attname), ', ' ORDER BY a.attname COLLATE "C")
@@ -13,6 +15,16 @@ SELECT 'table ' || t.name AS object,
          WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
            AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'xtask_quarantine')
            AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')) AS t
+UNION ALL
+-- Rows that a selective restore set aside, as rows of the table that they were taken from; the name of theirs is its name.
+SELECT 'set aside of table ' || c.relname,
+       format('SELECT json_build_object(''object'', %L, ''kind'', ''definition'', ''digest'','
+              ' coalesce(sum((''x'' || left(md5(ROW(%s)::text), 15))::bit(60)::bigint), 0)::text) FROM ONLY xtask_quarantine.%I AS xtask_row',
+              'set aside of table ' || c.relname,
+              (SELECT string_agg(format('xtask_row.%I', a.attname), ', ' ORDER BY a.attname COLLATE "C")
+                 FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), c.relname)
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind = 'r' AND n.nspname = 'xtask_quarantine' AND c.relname <> 'foreign_keys'
 UNION ALL
 -- Read in pieces: one large object may be larger than a value can be.
 SELECT 'largeobjects',

@@ -15,7 +15,8 @@ SELECT count(pg_terminate_backend(pid, 10000)) AS ended FROM pg_stat_activity WH
 SELECT count(pg_terminate_backend(pid, 10000)) AS ended FROM pg_stat_activity WHERE datname = :'fresh' AND pid <> pg_backend_pid() \gset
 -- What an earlier restore put aside was empty.
 DROP DATABASE IF EXISTS :"old" WITH (FORCE);
-CHECKPOINT;
+-- Waits for the disk, and by the log's order everything that was loaded before is on it then.
+SET synchronous_commit = on;
 BEGIN;
 SELECT format('ALTER DATABASE %I RENAME TO %I', :'name', :'old') WHERE :'present' \gexec
 ALTER DATABASE :"fresh" RENAME TO :"name";
