@@ -155,7 +155,7 @@ fn a_set_that_lacks_a_store_of_the_stack_is_a_failure() {
     assert_eq!(rig.run(&[drill.as_slice(), &["--store", "a"]].concat()).status.code(), Some(0));
     let done = rig.run(&[drill.as_slice(), &["--store", "a", "--store", "b"]].concat());
     let out = text(&done.stdout);
-    assert_eq!(done.status.code(), Some(1), "{out}");
+    assert_eq!(done.status.code(), Some(10), "{out}");
     assert!(out.contains("holds nothing of b"), "{out}");
     let words: Vec<serde_json::Value> =
         report(&rig)["drills"].as_array().unwrap().iter().map(|d| d["outcome"]["status"].clone()).collect();

@@ -110,6 +110,18 @@ fn a_plan_of_a_sweep_removes_nothing_and_a_plan_of_init_writes_nothing() {
 }
 
 #[test]
+fn what_init_writes_elsewhere_keeps_its_vault_there() {
+    let rig = Rig::new();
+    rig.write("shop/compose.yaml", "services: { db: { image: postgres:17 } }\n");
+    let done = rig.run(&["init", "--config", "shop/recovery.yaml"]);
+    assert!(done.status.success(), "{}", err(&done));
+    let written = std::fs::read_to_string(rig.at("shop/recovery.yaml")).unwrap();
+    assert!(written.contains("vault: backups/shop ") && written.contains("compose: compose.yaml"), "{written}");
+    let planned = rig.run(&["--config", "shop/recovery.yaml", "backup", "shop", "--plan"]);
+    assert!(out(&planned).contains("shop/backups/shop"), "{}", out(&planned));
+}
+
+#[test]
 fn a_set_without_a_store_of_the_stack_is_not_green() {
     let rig = Rig::new();
     assert!(rig.run(&["backup", "shop", "--store", "app"]).status.success());

@@ -26,6 +26,7 @@ mod env_files;
 mod faults;
 mod hidden_loss;
 mod hostile_surface;
+mod memory;
 mod postgres_engine;
 mod reports;
 mod sabotage;

@@ -1,6 +1,7 @@
 //! What tests of whole drills stand on: a world of real adapters, a recorder of events, and sites that can be meddled with.
 
 pub mod meddling;
+pub mod peak;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};

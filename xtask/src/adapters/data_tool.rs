@@ -61,7 +61,7 @@ pub fn only_in_private_folders(args: &[String]) -> Result<()> {
     let Some(verb) = args.first().filter(|verb| DRILL_VERBS.contains(&verb.as_str())) else { return Ok(()) };
     let here = std::env::current_dir().context("find the working folder")?;
     let owner = here.parent().map(|home| std::fs::read_to_string(home.join(OWNER)).unwrap_or_default());
-    if owner.is_some_and(|text| text.parse::<Owner>().is_ok()) {
+    if owner.is_some_and(|text| Owner::from_note(&text).is_ok()) {
         return Ok(());
     }
     let message = format!("`{verb}` is for a drill's private folders, and no run made {}", here.display());

@@ -41,6 +41,20 @@ impl Owner {
         Ok(Self { boot: boot_id()?, pid, started, namespace: namespace() })
     }
 
+    /// What is written beside a thing on disk to name its owner: the name and, on a line of its own, the namespace.
+    pub fn note(&self) -> String {
+        format!("{self}\n{}\n", self.namespace)
+    }
+
+    /// Reads such a note; one without a namespace is judged in ours.
+    ///
+    /// # Errors
+    /// Says what is not an owner's name.
+    pub fn from_note(text: &str) -> std::result::Result<Self, String> {
+        let (name, namespace) = text.split_once('\n').unwrap_or((text, ""));
+        Ok(Self { namespace: namespace.trim().to_owned(), ..name.parse()? })
+    }
+
     /// Whether it still runs.
     pub fn life(&self) -> Result<Life> {
         if self.boot != boot_id()? {
@@ -110,7 +124,7 @@ mod tests {
     fn this_process_is_alive_and_its_name_comes_back() {
         assert_eq!(me().life().unwrap(), Life::Alive);
         let again: Owner = me().to_string().parse().unwrap();
-        assert_eq!(Owner { namespace: me().namespace, ..again.clone() }, me());
+        assert_eq!(Owner::from_note(&me().note()).unwrap(), me());
         assert_eq!(again.life().unwrap(), Life::Alive, "a name without a namespace is judged in ours");
     }
 

@@ -135,7 +135,7 @@ fn furnish(home: &Path) -> Result<()> {
     let owner = Owner::this_process()?;
     let path = home.join(OWNER);
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(format!("{owner}\n{}\n", owner.namespace).as_bytes())?;
+    file.write_all(owner.note().as_bytes())?;
     for name in ["data", "scratch"] {
         DirBuilder::new().mode(0o700).create(home.join(name))?;
     }
@@ -146,9 +146,8 @@ fn furnish(home: &Path) -> Result<()> {
 /// that holds nothing yet was left behind before its owner could be written.
 fn is_dead(home: &Path) -> Result<bool> {
     let owner = fs::read_to_string(home.join(OWNER)).unwrap_or_default();
-    let (name, namespace) = owner.split_once('\n').unwrap_or((&owner, ""));
-    match name.parse::<Owner>() {
-        Ok(owner) => Ok(Owner { namespace: namespace.trim().to_owned(), ..owner }.life()? == Life::Dead),
+    match Owner::from_note(&owner) {
+        Ok(owner) => Ok(owner.life()? == Life::Dead),
         Err(_) => {
             let names: Vec<_> = fs::read_dir(home)?.map(|e| e.map(|e| e.file_name())).collect::<io::Result<_>>()?;
             Ok(names.iter().all(|name| name == OWNER))
