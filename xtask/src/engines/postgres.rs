@@ -217,7 +217,7 @@ impl Engine for Postgres {
     }
 
     fn digest_sum(&self, one: &str, other: &str) -> Option<String> {
-        let (one, other) = (one.parse::<u128>().ok()?, other.parse::<u128>().ok()?);
+        let (one, other) = (one.parse::<i128>().ok()?, other.parse::<i128>().ok()?);
         one.checked_add(other).map(|sum| sum.to_string())
     }
 

@@ -19,7 +19,7 @@ UNION ALL
 -- Rows that a selective restore set aside, as rows of the table that they were taken from; the name of theirs is its name.
 SELECT 'set aside of table ' || c.relname,
        format('SELECT json_build_object(''object'', %L, ''kind'', ''definition'', ''digest'','
-              ' coalesce(sum((''x'' || left(md5(ROW(%s)::text), 15))::bit(60)::bigint), 0)::text) FROM ONLY xtask_quarantine.%I AS xtask_row',
+              ' coalesce(sum(hashtextextended(ROW(%s)::text COLLATE "C", 0)), 0)::text) FROM ONLY xtask_quarantine.%I AS xtask_row',
               'set aside of table ' || c.relname,
               (SELECT string_agg(format('xtask_row.%I', a.attname), ', ' ORDER BY a.attname COLLATE "C")
                  FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), c.relname)
