@@ -94,6 +94,22 @@ fn each_kind_of_change_makes_the_censuses_differ() {
     }
 }
 
+#[test]
+fn memberships_come_back_although_another_superuser_gave_them() {
+    let Some(rig) = seeded(17) else { return };
+    rig.sql("CREATE ROLE first_of_the_source SUPERUSER;");
+    let kept = rig.backup();
+    let file = kept.folder.join("globals");
+    let globals = std::fs::read_to_string(&file).unwrap();
+    let theirs = globals.replace("GRANTED BY xtask_owner", "GRANTED BY first_of_the_source");
+    assert_ne!(theirs, globals, "the seed has a membership");
+    std::fs::write(&file, theirs).unwrap();
+    rig.sql("REVOKE shop_reports FROM shop_app;");
+    rig.strike(Strike::DeleteData);
+    rig.restore(&kept);
+    assert_eq!(rig.differences(&kept), Vec::<String>::new());
+}
+
 /// Writers that insert, update, delete, draw numbers and write large objects while the dump runs.
 const WRITERS: &str = r#"
 INSERT INTO shop.customers (email, name, country, since) VALUES (gen_random_uuid()::text, 'W', 'AB', '2026-01-01') RETURNING id AS customer \gset
