@@ -21,6 +21,8 @@ mod docker_sites;
 mod docker_store;
 #[cfg(feature = "docker")]
 mod docker_streams;
+#[cfg(feature = "docker")]
+mod docker_witness;
 mod drills;
 mod env_files;
 mod faults;
