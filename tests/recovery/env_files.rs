@@ -58,7 +58,7 @@ fn workspace() -> PathBuf {
 }
 
 /// The Compose plugin: given, or fetched into the cache; `None` when there is neither.
-fn compose() -> Option<PathBuf> {
+pub fn compose() -> Option<PathBuf> {
     if let Some(given) = std::env::var_os("XTASK_COMPOSE") {
         return Some(given.into());
     }

@@ -12,6 +12,8 @@ mod docker_daemon;
 #[cfg(feature = "docker")]
 mod docker_images;
 #[cfg(feature = "docker")]
+mod docker_live;
+#[cfg(feature = "docker")]
 mod docker_removal;
 #[cfg(feature = "docker")]
 mod docker_rig;

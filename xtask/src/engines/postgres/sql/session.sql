@@ -12,3 +12,5 @@ SET quote_all_identifiers = off;
 SET row_security = off;
 SET standard_conforming_strings = on;
 SET jit = off;
+-- A query whose asker has died ends within a second, where the server can look for that (14 and newer).
+SELECT count(set_config(name, '1s', false)) AS attentive FROM pg_settings WHERE name = 'client_connection_check_interval' \gset
