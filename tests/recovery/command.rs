@@ -116,6 +116,52 @@ fn without_an_engine_the_embedded_database_is_drilled_and_the_rest_skipped_by_na
     assert_eq!(rig.left(), Vec::<String>::new());
 }
 
+/// The report of the last run.
+fn report(rig: &Rig) -> serde_json::Value {
+    let file = rig.project.path().join("target/recovery/report.json");
+    serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap()
+}
+
+/// A project with two databases, one of them in a volume.
+fn two_databases() -> Rig {
+    let rig = Rig::new();
+    let stores = "    stores:\n      a: { engine: sqlite, path: data/site.db }\n      b: { engine: sqlite, volume: kept, path: b.db }\n";
+    std::fs::write(rig.project.path().join("recovery.yaml"), format!("{STACK}{stores}")).unwrap();
+    let compose = COMPOSE.replace("volumes: { db: {} }", "volumes: { db: {}, kept: {} }");
+    std::fs::write(rig.project.path().join("compose.yaml"), compose).unwrap();
+    std::fs::create_dir(rig.project.path().join("data")).unwrap();
+    let db = rusqlite::Connection::open(rig.project.path().join("data/site.db")).unwrap();
+    db.execute_batch("CREATE TABLE t (a); INSERT INTO t VALUES (1)").unwrap();
+    rig
+}
+
+#[test]
+fn a_green_rehearsal_names_the_store_whose_own_data_cannot_be_backed_up() {
+    let rig = two_databases();
+    let short = ["--scenario", "simple-loss", "--size", "400kB", "--exposure", "0s"];
+    let done = rig.run(&[&["test-recovery", "--store", "a", "--store", "b"], short.as_slice()].concat());
+    assert_eq!(done.status.code(), Some(0), "{}\n{}", text(&done.stdout), text(&done.stderr));
+    let notes = report(&rig)["notes"].to_string();
+    assert!(notes.contains("b is rehearsed with synthetic data, but its own cannot be backed up"), "{notes}");
+    assert!(!notes.contains("site: a is rehearsed"), "{notes}");
+}
+
+#[test]
+fn a_set_that_lacks_a_store_of_the_stack_is_a_failure() {
+    let rig = two_databases();
+    let done = rig.run(&["backup", "site", "--store", "a"]);
+    assert_eq!(done.status.code(), Some(0), "{}\n{}", text(&done.stdout), text(&done.stderr));
+    let drill = ["test-recovery", "--set", "latest", "--scenario", "simple-loss", "--scenario", "point-in-time"];
+    assert_eq!(rig.run(&[drill.as_slice(), &["--store", "a"]].concat()).status.code(), Some(0));
+    let done = rig.run(&[drill.as_slice(), &["--store", "a", "--store", "b"]].concat());
+    let out = text(&done.stdout);
+    assert_eq!(done.status.code(), Some(10), "{out}");
+    assert!(out.contains("holds nothing of b"), "{out}");
+    let words: Vec<serde_json::Value> =
+        report(&rig)["drills"].as_array().unwrap().iter().map(|d| d["outcome"]["status"].clone()).collect();
+    assert_eq!(words, ["passed", "skipped", "failed", "skipped"]);
+}
+
 #[test]
 fn what_is_required_and_missing_is_a_failure() {
     let rig = Rig::new();

@@ -1,11 +1,13 @@
 //! Whole drills pass on sound stores, say what they measured, and leave nothing behind.
 
+use crate::support::meddling::{Meddle, Meddling};
 use crate::support::{directories, order, rehearse, run_name, said, sqlite, uploads, world};
 use std::time::Duration;
 use xtask::domain::engine::Engine;
 use xtask::domain::report::Drill;
+use xtask::domain::site::Attachment;
 use xtask::domain::store::Store;
-use xtask::flow::drill::drill;
+use xtask::flow::drill::{Input, drill};
 use xtask::scenarios::SCENARIOS;
 
 /// What must hold of every drill that passed.
@@ -108,6 +110,31 @@ mod docker_drills {
         assert_eq!(crate::docker_rig::labelled(&run), Vec::<String>::new());
         assert_eq!(left_behind(&run), Vec::<String>::new());
     }
+}
+
+#[test]
+fn the_time_to_make_an_image_ready_is_not_recovery_even_when_the_first_site_is_the_fresh_one() {
+    let (engine, store) = sqlite();
+    let (run, folder) = (run_name(), tempfile::tempdir().unwrap());
+    let db = rusqlite::Connection::open(folder.path().join("app.db")).unwrap();
+    db.execute_batch("CREATE TABLE t (a INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)").unwrap();
+    drop(db);
+    let pulled = std::sync::atomic::AtomicBool::new(false);
+    let sites = Meddling::with(directories(&run), |_, _, _| Ok(Meddle::Let)).preparing(move || {
+        // As a pull: it takes its time once.
+        if !pulled.swap(true, std::sync::atomic::Ordering::SeqCst) {
+            xtask::ports::Clock::sleep(&xtask::adapters::clock::SystemClock::start(), Duration::from_secs(5));
+        }
+    });
+    let live = xtask::flow::drill::Order {
+        input: Input::Live(Attachment::Folder(folder.path().to_owned())),
+        ..order(engine, &store, "total-loss")
+    };
+    let drill = drill(&world(&run, std::sync::Arc::new(sites)), &live);
+    assert!(drill.outcome.passed(), "{}", said(&drill));
+    assert!(drill.duration_seconds >= 5.0, "nothing took its time");
+    let rto = drill.runs[0].rto_seconds.unwrap();
+    assert!(rto < 5.0, "five seconds of preparation are in the recovery time of {rto} s");
 }
 
 /// The drill's own clock is real: what is waited for is measured.

@@ -25,9 +25,13 @@ mod docker_sites;
 mod docker_store;
 #[cfg(feature = "docker")]
 mod docker_streams;
+#[cfg(feature = "docker")]
+mod docker_witness;
 mod drills;
 mod env_files;
 mod faults;
+mod hidden_loss;
+mod hostile_surface;
 mod memory;
 mod postgres_engine;
 mod reports;

@@ -15,10 +15,10 @@ pub struct Cli {
     /// Describes the stacks; without it, ./recovery.yaml or the Compose file in this folder
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Where junit.xml and report.json are written
+    /// Where test-recovery writes junit.xml and report.json
     #[arg(long, global = true, value_name = "DIR", default_value = "target/recovery")]
     pub report_dir: PathBuf,
-    /// Print report.json on standard output; everything else goes to standard error
+    /// test-recovery: print report.json on standard output, and everything else on standard error
     #[arg(long, global = true)]
     pub json: bool,
     /// Print every step and command line, and run nothing

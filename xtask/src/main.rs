@@ -16,7 +16,7 @@ use xtask::cli::{Cli, Task};
 use xtask::domain::project::Project;
 use xtask::domain::refusal::Refusal;
 use xtask::exit_code;
-use xtask::flow::publish::{Sinks, forget, publish, say};
+use xtask::flow::publish::{Sinks, forget, harmless, publish, say};
 use xtask::flow::world::World;
 use xtask::ports::{Clock, Events, Sites};
 use xtask::tasks;
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
             if let Some(hint) = exit_code::hint(&error) {
                 text.push_str(&format!("hint: {hint}\n"));
             }
-            let _ = say(&mut std::io::stderr(), &text);
+            let _ = say(&mut std::io::stderr(), &harmless(&text, in_actions()));
             ExitCode::from(exit_code::of(&error))
         }
     }
@@ -38,35 +38,58 @@ fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> anyhow::Result<u8> {
     let here = Here::find()?;
-    let mut out = std::io::stdout();
     match &cli.task {
         Task::Tool(args) => tool(&args.words).map(|()| exit_code::PASSED),
-        Task::Init(args) => tasks::init::run(args, &here.options(cli), &mut out),
-        Task::Ci(args) if cli.plan => {
-            say(&mut out, &tasks::ci::plan(args, &here.workspace))?;
-            Ok(exit_code::PASSED)
-        }
-        Task::Ci(args) => tasks::ci::run(args, &here.workspace),
-        Task::Images(args) => images(cli, &here, args, &mut out),
-        Task::Sweep(_) => tasks::sweep::run(&here.world(cli)?, &mut out),
-        Task::Backup(args) => {
-            let project = load(&here.options(cli))?;
-            let stack = project.stack(&args.stack)?;
-            if cli.plan {
-                say(&mut out, &tasks::backup::plan(stack, args)?)?;
-                return Ok(exit_code::PASSED);
-            }
-            tasks::backup::run(&here.world(cli)?, stack, args, &mut out)
-        }
-        Task::TestRecovery(args) => {
-            let project = load(&here.options(cli))?;
-            if cli.plan {
-                say(&mut out, &tasks::test_recovery::plans(&project, args)?)?;
-                return Ok(exit_code::PASSED);
-            }
-            test_recovery(cli, &here, &project, args)
+        Task::Ci(args) if !cli.plan => tasks::ci::run(args, &here.workspace),
+        Task::TestRecovery(args) if !cli.plan => test_recovery(cli, &here, &load(&here.options(cli))?, args),
+        task => {
+            let mut text = Vec::new();
+            let done = if cli.plan { plan(cli, &here, task, &mut text) } else { perform(cli, &here, task, &mut text) };
+            say(&mut std::io::stdout(), &harmless(&String::from_utf8_lossy(&text), in_actions()))?;
+            done
         }
     }
+}
+
+/// What would be done, as text. Nothing in here may do it.
+fn plan(cli: &Cli, here: &Here, task: &Task, out: &mut dyn Write) -> anyhow::Result<u8> {
+    let text = match task {
+        Task::Init(args) => {
+            return tasks::init::run(&tasks::init::Args { print: true, ..args.clone() }, &here.options(cli), out);
+        }
+        Task::Images(args) => tasks::images::plan(args)?,
+        Task::Sweep(_) => tasks::sweep::plan(&std::env::temp_dir()),
+        Task::Backup(args) => tasks::backup::plan(load(&here.options(cli))?.stack(&args.stack)?, args)?,
+        Task::TestRecovery(args) => tasks::test_recovery::plans(&load(&here.options(cli))?, args)?,
+        Task::Ci(args) => tasks::ci::plan(args, &here.workspace),
+        Task::Tool(_) => anyhow::bail!("a data tool has no plan"),
+    };
+    out.write_all(text.as_bytes())?;
+    Ok(exit_code::PASSED)
+}
+
+/// The tasks that say in a few lines what they have done; `out` is shown when they end.
+fn perform(cli: &Cli, here: &Here, task: &Task, out: &mut dyn Write) -> anyhow::Result<u8> {
+    match task {
+        Task::Init(args) => tasks::init::run(args, &here.options(cli), out),
+        Task::Images(args) => images(cli, here, args, out),
+        Task::Sweep(_) => tasks::sweep::run(&here.world(cli)?, out),
+        Task::Backup(args) => {
+            let project = load(&here.options(cli))?;
+            tasks::backup::run(&here.world(cli)?, project.stack(&args.stack)?, args, out)
+        }
+        Task::Ci(_) | Task::TestRecovery(_) | Task::Tool(_) => anyhow::bail!("this task tells by itself"),
+    }
+}
+
+/// Whether GitHub Actions reads the output, and would act on what looks like a workflow command.
+fn in_actions() -> bool {
+    environment("GITHUB_ACTIONS").is_some_and(|v| v == "true")
+}
+
+#[expect(clippy::disallowed_methods, reason = "main is where the environment enters")]
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 fn test_recovery(cli: &Cli, here: &Here, project: &Project, args: &tasks::test_recovery::Args) -> anyhow::Result<u8> {
@@ -78,7 +101,7 @@ fn test_recovery(cli: &Cli, here: &Here, project: &Project, args: &tasks::test_r
     }
     let report = tasks::test_recovery::run(&world, project, args)?;
     drop(world);
-    let summary = here.environment("GITHUB_STEP_SUMMARY").map(PathBuf::from);
+    let summary = environment("GITHUB_STEP_SUMMARY").map(PathBuf::from);
     let published = publish(
         &report,
         &mut Sinks {
@@ -86,7 +109,7 @@ fn test_recovery(cli: &Cli, here: &Here, project: &Project, args: &tasks::test_r
             stdout: &mut std::io::stdout(),
             stderr: &mut std::io::stderr(),
             step_summary: summary.as_deref(),
-            in_actions: here.environment("GITHUB_ACTIONS").is_some_and(|v| v == "true"),
+            in_actions: in_actions(),
             json: cli.json,
             style: Surroundings::of_process(cli.no_color, cli.quiet).summary(cli.json),
         },
@@ -98,10 +121,6 @@ fn test_recovery(cli: &Cli, here: &Here, project: &Project, args: &tasks::test_r
 fn images(cli: &Cli, here: &Here, args: &tasks::images::Args, out: &mut dyn Write) -> anyhow::Result<u8> {
     use xtask::adapters::docker::{DockerImages, RunIdentity};
     use xtask::adapters::provision::Provisioner;
-    if cli.plan {
-        say(out, &tasks::images::plan(args)?)?;
-        return Ok(exit_code::PASSED);
-    }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let loader = DockerImages::connect(&RunIdentity::of_this_process(run_id(clock.as_ref()))?)?;
     let provisioner = Arc::new(Provisioner::new(here.cache(), clock));
@@ -141,11 +160,6 @@ impl Here {
         let workspace =
             Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(|| current.clone(), Path::to_path_buf);
         Ok(Self { folder: current, workspace })
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "main is where the environment enters")]
-    fn environment(&self, name: &str) -> Option<String> {
-        std::env::var(name).ok().filter(|value| !value.is_empty())
     }
 
     fn options(&self, cli: &Cli) -> LoadOptions<'static> {

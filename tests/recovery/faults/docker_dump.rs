@@ -94,7 +94,7 @@ fn a_dump_that_does_not_arrive_whole_is_no_backup() {
         rig.backup(&server.store, &site, &server.at),
         RefusalKind::Producer,
         &["back up postgres", "pg_dump", "killed"],
-        "docker inspect",
+        "look at",
     );
     assert!(site.fired());
     assert_eq!(docker(&["inspect", "-f", "{{.State.Running}}", &server.name()]).unwrap(), "false");

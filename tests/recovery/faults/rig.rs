@@ -3,9 +3,9 @@
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
 use xshell::{Shell, cmd};
 use xtask::adapters::clock::SystemClock;
@@ -114,6 +114,9 @@ pub fn holds_only(vault: &Path, sets: usize) {
     }
 }
 
+/// The thread that makes the fault, once it does.
+type Made = Arc<Mutex<Option<JoinHandle<()>>>>;
+
 /// A site at which something happens as soon as a program has written so many bytes.
 pub struct Tripped<'a> {
     pub site: &'a dyn Site,
@@ -124,19 +127,20 @@ pub struct Tripped<'a> {
     /// The census that is taken beside the dump would take ten minutes more.
     pub slow_census: bool,
     fault: Arc<dyn Fn() + Send + Sync>,
-    over: Arc<AtomicBool>,
+    made: Made,
 }
 
 impl<'a> Tripped<'a> {
     /// Once `pg_dump` has written a quarter of a MiB, which is far from all, and far more than anything could keep back.
     pub fn dump(site: &'a dyn Site, fault: impl Fn() + Send + Sync + 'static) -> Self {
-        let (fault, over) = (Arc::new(fault), Arc::default());
-        Self { site, program: "pg_dump", bytes: 256 << 10, limit: None, slow_census: false, fault, over }
+        let (fault, made) = (Arc::new(fault), Made::default());
+        Self { site, program: "pg_dump", bytes: 256 << 10, limit: None, slow_census: false, fault, made }
     }
 
-    /// Whether the fault was made to its end.
+    /// Waits for the end of the fault; whether there was one, and it was made.
     pub fn fired(&self) -> bool {
-        self.over.load(Ordering::SeqCst)
+        let making = self.made.lock().unwrap().take();
+        making.is_some_and(|making| making.join().is_ok())
     }
 }
 
@@ -153,8 +157,8 @@ impl Site for Tripped<'_> {
             running.stdin = running.stdin.map(|stdin| Box::new(Slow { stdin, texts: 0 }) as _);
         }
         if tripped {
-            let (fault, over) = (Arc::clone(&self.fault), Arc::clone(&self.over));
-            running.stdout = Box::new(Wire { stdout: running.stdout, left: self.bytes, fault, over, happening: None });
+            let (fault, made) = (Arc::clone(&self.fault), Arc::clone(&self.made));
+            running.stdout = Box::new(Wire { stdout: running.stdout, left: self.bytes, fault, made, happening: None });
         }
         Ok(running)
     }
@@ -193,7 +197,7 @@ struct Wire {
     stdout: Box<dyn Read + Send>,
     left: u64,
     fault: Arc<dyn Fn() + Send + Sync>,
-    over: Arc<AtomicBool>,
+    made: Made,
     happening: Option<Receiver<()>>,
 }
 
@@ -205,12 +209,12 @@ impl Read for Wire {
         let n = self.stdout.read(&mut buffer[..most])?;
         self.left = self.left.saturating_sub(n as u64);
         if self.left == 0 && self.happening.is_none() {
-            let (fault, over, (sender, receiver)) = (Arc::clone(&self.fault), Arc::clone(&self.over), channel());
-            std::thread::spawn(move || {
+            let (fault, (sender, receiver)) = (Arc::clone(&self.fault), channel());
+            *self.made.lock().unwrap() = Some(std::thread::spawn(move || {
+                // Dropped at the end, whatever that is.
+                let _sender: Sender<()> = sender;
                 fault();
-                over.store(true, Ordering::SeqCst);
-                drop(sender);
-            });
+            }));
             self.happening = Some(receiver);
         }
         if let Some(happening) = &self.happening {

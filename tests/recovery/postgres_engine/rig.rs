@@ -48,7 +48,7 @@ pub struct Rig {
 /// A backup as the flow would keep it: a component, and the files' plain bytes in a folder.
 pub struct Kept {
     pub component: Component,
-    folder: PathBuf,
+    pub folder: PathBuf,
 }
 
 /// Whatever a command did.

@@ -32,6 +32,7 @@ pub struct Meddling {
     hook: Arc<Hook>,
     fired: Arc<AtomicUsize>,
     opened: Box<Opened>,
+    prepares: Box<dyn Fn() + Send + Sync>,
 }
 
 impl Meddling {
@@ -40,12 +41,24 @@ impl Meddling {
         inner: Arc<dyn Sites>,
         hook: impl Fn(&str, &dyn Site, &Exec) -> anyhow::Result<Meddle> + Send + Sync + 'static,
     ) -> Self {
-        Self { inner, hook: Arc::new(hook), fired: Arc::default(), opened: Box::new(|_, _| ()) }
+        Self {
+            inner,
+            hook: Arc::new(hook),
+            fired: Arc::default(),
+            opened: Box::new(|_, _| ()),
+            prepares: Box::new(|| ()),
+        }
     }
 
     /// Also tells of every site that is opened.
     pub fn watching(mut self, opened: impl Fn(&str, &dyn Site) + Send + Sync + 'static) -> Self {
         self.opened = Box::new(opened);
+        self
+    }
+
+    /// Also does this before an image is made ready.
+    pub fn preparing(mut self, prepares: impl Fn() + Send + Sync + 'static) -> Self {
+        self.prepares = Box::new(prepares);
         self
     }
 
@@ -146,6 +159,7 @@ impl Sites for Meddling {
         self.inner.containers()
     }
     fn prepare_image(&self, spec: &SiteSpec, events: &dyn Events) -> anyhow::Result<Option<ImageIdentity>> {
+        (self.prepares)();
         self.inner.prepare_image(spec, events)
     }
     fn open(&self, spec: &SiteSpec, purpose: &str) -> anyhow::Result<Box<dyn OwnedSite>> {

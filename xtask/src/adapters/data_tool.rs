@@ -1,6 +1,7 @@
 //! What the own data tools share: standard streams, arguments, and dying with their parent.
 //! It must not know any kind of store.
 
+use crate::adapters::owner::{OWNER, Owner};
 use crate::domain::refusal::{Refusal, RefusalKind};
 use anyhow::{Context, Result, bail};
 use std::fmt::Display;
@@ -50,6 +51,21 @@ pub fn on_process_streams(tool: impl FnOnce(&mut Streams) -> Result<()>) -> Resu
     let mut stderr = raw(std::io::stderr().as_fd())?;
     tool(&mut Streams { stdin: &mut stdin, stdout: &mut stdout, stderr: &mut stderr })?;
     stdout.flush().context("write to standard output")
+}
+
+/// The verbs that only drills use: they fill, change and destroy data.
+const DRILL_VERBS: [&str; 5] = ["seed", "churn", "mark", "strike-delete", "strike-corrupt"];
+
+/// Lets a drill's verbs work only in a private folder that a run made: a line pasted from a plan must not destroy somebody's data.
+pub fn only_in_private_folders(args: &[String]) -> Result<()> {
+    let Some(verb) = args.first().filter(|verb| DRILL_VERBS.contains(&verb.as_str())) else { return Ok(()) };
+    let here = std::env::current_dir().context("find the working folder")?;
+    let owner = here.parent().map(|home| std::fs::read_to_string(home.join(OWNER)).unwrap_or_default());
+    if owner.is_some_and(|text| Owner::from_note(&text).is_ok()) {
+        return Ok(());
+    }
+    let message = format!("`{verb}` is for a drill's private folders, and no run made {}", here.display());
+    Err(refuse(RefusalKind::Preflight, message, "cargo xtask test-recovery drills a copy and leaves your data alone"))
 }
 
 /// The words after a verb, taken in order.

@@ -6,6 +6,9 @@ use std::fmt;
 use std::fs;
 use std::str::FromStr;
 
+/// The file that names a private folder's owner, beside the data and never in it.
+pub const OWNER: &str = ".xtask-owner";
+
 /// A process, named so that a later one with the same number is not taken for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
@@ -36,6 +39,20 @@ impl Owner {
         let pid = std::process::id();
         let started = start_of(pid).context("read this process's start time from /proc/self/stat")?;
         Ok(Self { boot: boot_id()?, pid, started, namespace: namespace() })
+    }
+
+    /// What is written beside a thing on disk to name its owner: the name and, on a line of its own, the namespace.
+    pub fn note(&self) -> String {
+        format!("{self}\n{}\n", self.namespace)
+    }
+
+    /// Reads such a note; one without a namespace is judged in ours.
+    ///
+    /// # Errors
+    /// Says what is not an owner's name.
+    pub fn from_note(text: &str) -> std::result::Result<Self, String> {
+        let (name, namespace) = text.split_once('\n').unwrap_or((text, ""));
+        Ok(Self { namespace: namespace.trim().to_owned(), ..name.parse()? })
     }
 
     /// Whether it still runs.
@@ -107,7 +124,7 @@ mod tests {
     fn this_process_is_alive_and_its_name_comes_back() {
         assert_eq!(me().life().unwrap(), Life::Alive);
         let again: Owner = me().to_string().parse().unwrap();
-        assert_eq!(Owner { namespace: me().namespace, ..again.clone() }, me());
+        assert_eq!(Owner::from_note(&me().note()).unwrap(), me());
         assert_eq!(again.life().unwrap(), Life::Alive, "a name without a namespace is judged in ours");
     }
 

@@ -1,7 +1,7 @@
 //! The data tool for SQLite files: `xtask __tool sqlite <verb> <database> …`, run by the directory site in the store's folder.
 //! It must not know who asks: each verb prints what its engine description promises.
 
-use crate::adapters::data_tool::{Args, Streams, known_storage, on_process_streams, refuse};
+use crate::adapters::data_tool::{Args, Streams, known_storage, on_process_streams, only_in_private_folders, refuse};
 use crate::domain::engine::MarkTable;
 use crate::domain::refusal::{Refusal, RefusalKind};
 use anyhow::{Context, Result, bail};
@@ -26,6 +26,7 @@ mod tests;
 
 /// Runs one verb on this process's streams.
 pub fn tool(args: &[String]) -> Result<()> {
+    only_in_private_folders(args)?;
     on_process_streams(|streams| run(args, streams))
 }
 
@@ -94,7 +95,7 @@ fn at(verb: &str, db: &Path, mut args: Args, streams: &mut Streams) -> Result<()
             marks::list(db, of, streams)
         }
         "strike-delete" => strike::delete(db),
-        "strike-corrupt" => strike::corrupt(db),
+        "strike-corrupt" => strike::corrupt(db, streams),
         _ => bail!("sqlite: unknown verb `{verb}`"),
     }?;
     args.end()

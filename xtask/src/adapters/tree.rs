@@ -1,7 +1,7 @@
 //! The data tool for folders: `xtask __tool files <verb> <folder> …`, run by the directory site. One deterministic archive out, and
 //! archives in only after nothing in them could leave the folder. It must not know who asks.
 
-use crate::adapters::data_tool::{Args, Streams, known_storage, on_process_streams};
+use crate::adapters::data_tool::{Args, Streams, known_storage, on_process_streams, only_in_private_folders};
 use crate::domain::engine::MarkTable;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
@@ -21,6 +21,7 @@ mod walk;
 
 /// Runs one verb on this process's streams.
 pub fn tool(args: &[String]) -> Result<()> {
+    only_in_private_folders(args)?;
     on_process_streams(|streams| run(args, streams))
 }
 

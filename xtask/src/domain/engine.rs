@@ -230,7 +230,13 @@ pub trait Engine: Sync {
     /// Prints the surviving marks' numbers, one a line, of the kept or the struck table.
     fn marks(&self, at: &Target, of: MarkTable) -> Act;
 
-    /// The blows of a strike; `None` when this engine cannot suffer it.
+    /// The digest of two parts' rows together, where the digests of contents add up; `None` where they do not.
+    fn digest_sum(&self, _one: &str, _other: &str) -> Option<String> {
+        None
+    }
+
+    /// The blows of a strike; `None` when this engine cannot suffer it. A blow's command may print census lines: the rows that
+    /// it takes, that others refer to, and that no backup holds. No other row may stay lost.
     fn strike(&self, at: &Target, strike: Strike) -> Option<Vec<Blow>>;
 
     /// A known cause behind a failed command, from its exit status and standard error.

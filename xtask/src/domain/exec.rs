@@ -153,7 +153,7 @@ impl Exec {
 }
 
 /// Quotes one word for display in POSIX shell syntax.
-fn quote(word: &str) -> String {
+pub fn quote(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=,@%+".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()

@@ -33,6 +33,11 @@ impl Ledger {
         self.acked.len() as u64
     }
 
+    /// How many marks were acknowledged at this moment.
+    pub fn acked_by(&self, at: Moment) -> u64 {
+        self.acked.partition_point(|acked| *acked <= at) as u64
+    }
+
     /// When mark `seq` was acknowledged.
     pub fn acked_at(&self, seq: u64) -> Option<Moment> {
         usize::try_from(seq.checked_sub(1)?).ok().and_then(|i| self.acked.get(i)).copied()
@@ -96,6 +101,12 @@ mod tests {
         let verdict = judge(&ledger(&[1, 2, 3, 4]), &[1, 2], Duration::from_secs(10));
         assert_eq!((verdict.last_survivor, verdict.lost, verdict.rpo_seconds), (2, 2, Some(8.0)));
         assert_eq!(verdict.corruption, None);
+    }
+
+    #[test]
+    fn what_was_acknowledged_by_a_moment_is_counted() {
+        let ledger = ledger(&[1, 2, 4]);
+        assert_eq!([0, 1, 3, 4, 9].map(|s| ledger.acked_by(Duration::from_secs(s))), [0, 1, 2, 3, 3]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::domain::artifact::{Component, Consistency};
 use crate::domain::diagnosis::Diagnosis;
 use crate::domain::engine::{Act, Blow, Engine, MarkSession, MarkTable, Preflight, Snapshot, Target};
-use crate::domain::exec::{Exec, Exit, TRANSFER_TIMEOUT};
+use crate::domain::exec::{DEFAULT_TIMEOUT, Exec, Exit, TRANSFER_TIMEOUT};
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::domain::scenario::Strike;
 use crate::domain::site::SiteSpec;
@@ -146,7 +146,7 @@ impl Engine for Files {
     }
 
     fn probe(&self, at: &Target) -> Exec {
-        verb("probe", at)
+        verb("probe", at).timeout(DEFAULT_TIMEOUT)
     }
 
     fn before_dump(&self, at: &Target) -> Vec<Preflight> {

@@ -216,6 +216,11 @@ impl Engine for Postgres {
         drill::marks(at, of)
     }
 
+    fn digest_sum(&self, one: &str, other: &str) -> Option<String> {
+        let (one, other) = (one.parse::<u128>().ok()?, other.parse::<u128>().ok()?);
+        one.checked_add(other).map(|sum| sum.to_string())
+    }
+
     fn strike(&self, at: &Target, strike: Strike) -> Option<Vec<Blow>> {
         Some(drill::strike(at, strike))
     }

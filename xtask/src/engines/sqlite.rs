@@ -3,7 +3,7 @@
 use crate::domain::artifact::{Component, Consistency};
 use crate::domain::diagnosis::Diagnosis;
 use crate::domain::engine::{Act, Blow, Engine, MarkSession, MarkTable, Preflight, Snapshot, Target};
-use crate::domain::exec::{Exec, Exit, TRANSFER_TIMEOUT};
+use crate::domain::exec::{DEFAULT_TIMEOUT, Exec, Exit, TRANSFER_TIMEOUT};
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::domain::scenario::Strike;
 use crate::domain::site::SiteSpec;
@@ -144,7 +144,7 @@ impl Engine for Sqlite {
     }
 
     fn probe(&self, at: &Target) -> Exec {
-        verb("probe", at)
+        verb("probe", at).timeout(DEFAULT_TIMEOUT)
     }
 
     fn before_dump(&self, at: &Target) -> Vec<Preflight> {
@@ -241,6 +241,16 @@ impl Engine for Sqlite {
     fn marks(&self, at: &Target, of: MarkTable) -> Act {
         let which = if of == MarkTable::Kept { "kept" } else { "struck" };
         Act::run(Phase::Prove, "read the marks", verb("marks", at).arg(which))
+    }
+
+    /// Four sums of 64 bits, each in 16 hex digits.
+    fn digest_sum(&self, one: &str, other: &str) -> Option<String> {
+        let lanes = |digest: &str| -> Option<Vec<u64>> {
+            let lane = |at: usize| u64::from_str_radix(digest.get(at..at + 16)?, 16).ok();
+            (0..4).map(|n| lane(n * 16)).collect::<Option<Vec<u64>>>().filter(|_| digest.len() == 64)
+        };
+        let (one, other) = (lanes(one)?, lanes(other)?);
+        Some(one.iter().zip(other).map(|(a, b)| format!("{:016x}", a.wrapping_add(b))).collect())
     }
 
     fn strike(&self, at: &Target, strike: Strike) -> Option<Vec<Blow>> {

@@ -170,7 +170,7 @@ fn produce(
         Ok(stored) => stored,
         Err(error) => {
             let _ = child.control.kill();
-            return Err(error);
+            return Err(error.context(program.to_owned()));
         }
     };
     let exit = child.control.wait().with_context(|| program.to_owned())?;

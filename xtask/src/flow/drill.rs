@@ -104,15 +104,22 @@ pub fn drill(world: &World, order: &Order<'_>) -> Drill {
         Err(why) => return order.subject().without_runs(Outcome::Skipped(Why::new(why))),
     };
     let mut runs = Vec::new();
+    let mut tried = false;
     for number in 1..=order.repeat.max(1) {
         let of = if order.repeat > 1 { format!(" (run {number} of {})", order.repeat) } else { String::new() };
         let name = format!("{}/{} {}{of}", order.stack, order.store.name, order.scenario.name);
         world.events.tell(Event::DrillStarted { name: name.clone(), steps: steps.len() });
-        let run = Driller::new(world, order).run(number, &steps);
+        let (run, something) = Driller::new(world, order).run(number, &steps);
+        tried |= something;
         world.events.tell(Event::DrillFinished { name, outcome: run.outcome.word().to_owned() });
         runs.push(run);
     }
-    order.subject().judged(runs, order.objective, order.schedule, world.clock.now() - begun)
+    let mut drill = order.subject().judged(runs, order.objective, order.schedule, world.clock.now() - begun);
+    if !tried {
+        // No backup and no disaster: nothing was measured, and `never` and `all lost` would be untrue.
+        (drill.rto, drill.rpo) = (None, None);
+    }
+    drill
 }
 
 /// The state of one run.
@@ -128,6 +135,7 @@ struct Driller<'a> {
     set: Option<BackupSet>,
     consistent_at: Option<Moment>,
     truth: Option<Census>,
+    taken: Census,
     diagnosis: Diagnosis,
     watch: Option<Stopwatch>,
     struck_at: Option<Moment>,
@@ -155,6 +163,7 @@ impl<'a> Driller<'a> {
             set: if let Input::Set(set) = &order.input { Some(set.clone()) } else { None },
             consistent_at: None,
             truth: None,
+            taken: Census::default(),
             diagnosis: Diagnosis::default(),
             watch: None,
             struck_at: None,
@@ -168,7 +177,8 @@ impl<'a> Driller<'a> {
         }
     }
 
-    fn run(mut self, number: usize, steps: &[Step]) -> Run {
+    /// The run, and whether there was ever something to recover from or after: a set, or a disaster.
+    fn run(mut self, number: usize, steps: &[Step]) -> (Run, bool) {
         let mut records = Vec::new();
         let mut outcome = Outcome::Passed;
         for (at, step) in steps.iter().enumerate() {
@@ -192,7 +202,8 @@ impl<'a> Driller<'a> {
             outcome = Outcome::Broken(Why::from_error(&error.context("clean up")));
         }
         let recovered = outcome.passed();
-        Run {
+        let tried = self.struck_at.is_some() || self.set.is_some();
+        let run = Run {
             number,
             outcome,
             rto_seconds: self.timeline.as_ref().filter(|_| recovered).map(|t| t.total_seconds),
@@ -206,7 +217,8 @@ impl<'a> Driller<'a> {
             proof: self.proof.take(),
             sites: std::mem::take(&mut self.sites),
             logs,
-        }
+        };
+        (run, tried)
     }
 
     /// Removes what the run made; a left-over is an error, not a shrug.

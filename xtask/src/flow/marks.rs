@@ -61,10 +61,16 @@ impl MarkWriter {
         Ok(())
     }
 
-    /// Stops writing and hands the ledger over. A writer that failed on its way makes this fail.
-    pub fn finish(mut self) -> Result<Ledger> {
+    /// Stops writing and hands the ledger over. A writer that failed on its way makes this fail, and so does a last mark that
+    /// is not acknowledged in time.
+    pub fn finish(mut self, world: &World, within: Duration) -> Result<Ledger> {
         self.stop.store(true, Ordering::Relaxed);
         let thread = self.thread.take().ok_or_else(|| anyhow!("the mark writer ended before"))?;
+        let deadline = world.clock.now() + within;
+        while !thread.is_finished() {
+            ensure!(world.clock.now() < deadline, "the last mark was not acknowledged within {within:?}");
+            world.clock.sleep(Duration::from_millis(10));
+        }
         thread.join().map_err(|_| anyhow!("the mark writer panicked"))??;
         Ok(locked(&self.ledger).clone())
     }
@@ -78,4 +84,51 @@ impl Drop for MarkWriter {
 
 fn locked(ledger: &Mutex<Ledger>) -> std::sync::MutexGuard<'_, Ledger> {
     ledger.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::fake::{Answer, FakeSites, ManualClock};
+    use crate::domain::event::Event;
+    use crate::domain::site::SiteSpec;
+    use crate::ports::{Events, Sites};
+
+    struct Nobody;
+
+    impl Events for Nobody {
+        fn tell(&self, _: Event) {}
+    }
+
+    /// A writer at a site whose server acknowledges the marks up to this one and then says nothing more.
+    fn writer(silent_after: u64) -> (World, MarkWriter) {
+        let clock = Arc::new(ManualClock::default());
+        let sites = FakeSites::strict(clock.clone());
+        let ack = move |line: &str| {
+            let seq: u64 = line.parse().unwrap();
+            if seq > silent_after { Vec::new() } else { vec![format!("ack {seq}")] }
+        };
+        sites.on("mark", Answer::session(ack));
+        let engine = crate::engines::find("sqlite").unwrap();
+        let target = engine.owned_target(&engine.rehearsal_store(None));
+        let site = sites.open(&SiteSpec::Directory, "drill").unwrap();
+        let world = World { clock, sites: Arc::new(sites), events: Arc::new(Nobody), run: "run".into() };
+        let writer = MarkWriter::start(&world, site.as_site(), engine, engine.mark_session(&target)).unwrap();
+        // The site goes with its owner; the writer is all that this is about.
+        std::mem::forget(site);
+        (world, writer)
+    }
+
+    #[test]
+    fn a_last_mark_that_is_never_acknowledged_ends_at_the_deadline() {
+        // Waiting moves this clock: what really needs the other thread gets all the time there is.
+        let ages = Duration::from_secs(u64::from(u32::MAX));
+        let (world, sound) = writer(u64::MAX);
+        sound.wait_for(&world, 3, ages).unwrap();
+        assert!(sound.finish(&world, ages).unwrap().acked() >= 3);
+        let (world, hung) = writer(3);
+        hung.wait_for(&world, 3, ages).unwrap();
+        let error = hung.finish(&world, Duration::from_secs(3600)).unwrap_err().to_string();
+        assert!(error.contains("was not acknowledged within 3600s"), "{error}");
+    }
 }

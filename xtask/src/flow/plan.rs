@@ -4,7 +4,7 @@
 use crate::domain::artifact::Component;
 use crate::domain::diagnosis::{Damage, Diagnosis};
 use crate::domain::engine::{Act, Blow, Engine, Feed, MarkTable, Preflight, Snapshot, Target};
-use crate::domain::exec::Exec;
+use crate::domain::exec::{Exec, quote};
 use crate::domain::scenario::{Step, Strike};
 use crate::domain::site::{Attachment, ContainerSpec, SiteSpec};
 use crate::flow::drill::{Input, Order};
@@ -71,7 +71,7 @@ fn commands(order: &Order<'_>, step: Step) -> Vec<String> {
             }
             lines
         }
-        Step::Probe => vec![engine.probe(&target).command_line()],
+        Step::Probe => vec![line(&engine.probe(&target))],
     }
 }
 
@@ -80,21 +80,21 @@ fn site(engine: &dyn Engine, order: &Order<'_>, target: &Target) -> Vec<String> 
         SiteSpec::Directory => vec!["(a private folder)".to_owned()],
         SiteSpec::Container(spec) => vec![container(&spec)],
     };
-    lines.push(engine.ready(target).command_line());
+    lines.push(line(&engine.ready(target)));
     lines
 }
 
 fn container(spec: &ContainerSpec) -> String {
     let mut line = "docker run --detach --network {private}".to_owned();
     for (key, value) in &spec.env {
-        let _ = write!(line, " --env {key}={value}");
+        let _ = write!(line, " --env {}", quote(&format!("{key}={}", on_one_line(value))));
     }
     for (key, _) in &spec.secret_env {
         let _ = write!(line, " --env {key}=[REDACTED]");
     }
     let _ = write!(line, " --volume {{data}}:{} --volume {{scratch}}:{} {}", spec.data, spec.scratch, spec.image);
     for word in &spec.command {
-        let _ = write!(line, " {word}");
+        let _ = write!(line, " {}", quote(&on_one_line(word)));
     }
     line
 }
@@ -111,22 +111,22 @@ pub fn backup(engine: &dyn Engine, target: &Target, attached: Option<&Attachment
         Attachment::Service { project, service } => format!(
             "docker run --detach --network container:{{{project}/{service}}} {{its image}} (beside the service, never inside it)"
         ),
-        Attachment::Folder(folder) => format!("cd {}", folder.display()),
+        Attachment::Folder(folder) => format!("cd {}", quote(&on_one_line(&folder.to_string_lossy()))),
     }));
     lines.extend(questions(&engine.before_dump(&target)));
     lines.extend(acts(&[engine.facts(&target)]));
     match engine.snapshot(&target) {
         Snapshot::Session { exec, open, .. } => lines.push(fed(&exec, &open)),
-        Snapshot::Copy { exec, census, .. } => lines.extend([exec.command_line(), census.command_line()]),
+        Snapshot::Copy { exec, census, .. } => lines.extend([line(&exec), line(&census)]),
         Snapshot::OnTheWay { .. } => {}
     }
-    lines.push(format!("{} | compress | sha256 > {{set}}", engine.dump(&target).command_line()));
+    lines.push(format!("{} | compress | sha256 > {{set}}", line(&engine.dump(&target))));
     for (name, exec) in engine.extras(&target) {
-        lines.push(format!("{} | compress | sha256 > {{set}} ({name})", exec.command_line()));
+        lines.push(format!("{} | compress | sha256 > {{set}} ({name})", line(&exec)));
     }
     match engine.snapshot(&target) {
-        Snapshot::OnTheWay { census, release } => lines.extend([census.command_line(), release.command_line()]),
-        Snapshot::Copy { release, .. } => lines.push(release.command_line()),
+        Snapshot::OnTheWay { census, release } => lines.extend([line(&census), line(&release)]),
+        Snapshot::Copy { release, .. } => lines.push(line(&release)),
         Snapshot::Session { .. } => {}
     }
     lines
@@ -163,19 +163,43 @@ fn acts(all: &[Act]) -> Vec<String> {
 
 fn act_line(act: &Act) -> String {
     match &act.feed {
-        Feed::Nothing => act.exec.command_line(),
+        Feed::Nothing => line(&act.exec),
         Feed::Text(text) => fed(&act.exec, text),
-        Feed::Data => format!("{} < {{set}}/data   # {}", act.exec.command_line(), act.title),
-        Feed::Extra(name) => format!("{} < {{set}}/{name}   # {}", act.exec.command_line(), act.title),
+        Feed::Data => format!("{} < {{set}}/data   # {}", line(&act.exec), act.title),
+        Feed::Extra(name) => format!("{} < {{set}}/{name}   # {}", line(&act.exec), act.title),
     }
 }
 
 fn fed(exec: &Exec, text: &str) -> String {
+    let (first, more) = short(text);
+    format!("{} <<< {first:?}{more}", line(exec))
+}
+
+/// A command on one line: of an argument that has several, the first.
+fn line(exec: &Exec) -> String {
+    let mut exec = exec.clone();
+    for word in exec.args.iter_mut().chain(exec.env.iter_mut().map(|(_, value)| value)) {
+        *word = on_one_line(word);
+    }
+    exec.command_line()
+}
+
+fn on_one_line(word: &str) -> String {
+    if !word.contains('\n') {
+        return word.to_owned();
+    }
+    let (first, more) = short(word);
+    first + &more
+}
+
+/// The beginning of a text, and how much more there is.
+fn short(text: &str) -> (String, String) {
     let mut lines = text.lines().map(str::trim).filter(|l| !l.is_empty());
-    let first: String = lines.next().unwrap_or("").chars().take(70).collect();
-    let more = lines.count();
-    let more = if more == 0 { String::new() } else { format!(" … {more} lines more") };
-    format!("{} <<< {first:?}{more}", exec.command_line())
+    let first = lines.next().unwrap_or("").chars().take(70).collect();
+    match lines.count() {
+        0 => (first, String::new()),
+        more => (first, format!(" … {more} lines more")),
+    }
 }
 
 /// A component as a set would hold it, for descriptions that want one.

@@ -1,7 +1,8 @@
 //! Tells a finished report to everybody: files into the report folder, words to the terminal, summary and annotations to Actions.
 //! One reporter failing is told and silences no other. It must not know how a report reads: reporters render, this places.
 
-use crate::domain::display::Style;
+use crate::domain::display::{Style, clean};
+use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::domain::report::Report;
 use crate::reporters::{Destination, Part, REPORTERS, Reporter};
 use anyhow::{Context, Result, bail};
@@ -57,7 +58,10 @@ pub fn forget(folder: &Path) -> Result<()> {
         let path = folder.join(file);
         match std::fs::remove_file(&path) {
             Err(e) if !matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-                return Err(e).with_context(|| format!("remove the report of an earlier run, {}", path.display()));
+                let message = format!("cannot write reports into {}: remove an earlier {file}: {e}", folder.display());
+                return Err(
+                    Refusal::new(RefusalKind::Storage, message, "choose another folder with --report-dir").into()
+                );
             }
             _ => {}
         }
@@ -94,7 +98,7 @@ pub fn publish_through(reporters: &[&dyn Reporter], report: &Report, sinks: &mut
             _ => {}
         }
     }
-    published.words(&parts, sinks);
+    published.words(&parts, sinks, report.exit_code != 0);
     published
 }
 
@@ -137,7 +141,7 @@ impl Published {
     }
 
     /// Prints: the summary, the files, what went wrong, annotations, the closing sentence.
-    fn words(&mut self, parts: &[(&'static str, Part)], sinks: &mut Sinks<'_>) {
+    fn words(&mut self, parts: &[(&'static str, Part)], sinks: &mut Sinks<'_>, exits_red: bool) {
         let all = |wanted: Destination| -> String {
             parts.iter().filter(|(_, p)| p.to == wanted).map(|(_, p)| p.text.as_str()).collect()
         };
@@ -149,7 +153,10 @@ impl Published {
         summary.extend(self.files.iter().map(|file| format!("wrote {}\n", file.display())));
         let problems: String = self.problems.iter().map(|p| format!("PROBLEM: {p}\n")).collect();
         let annotations = if sinks.in_actions { all(Destination::Annotations) } else { String::new() };
-        let closing = format!("\n{}", all(Destination::Closing));
+        let mut closing = format!("\n{}", all(Destination::Closing));
+        if !self.problems.is_empty() && !exits_red {
+            closing.push_str("BUT the report could not be told in full (PROBLEM, on standard error): exit code 3.\n");
+        }
         let words = [guard(summary), annotations, guard(closing)].concat();
         let mut told = vec![say(sinks.stderr, &guard(problems))];
         if sinks.json {
@@ -178,6 +185,12 @@ pub fn say(out: &mut dyn Write, text: &str) -> Result<()> {
         Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(()),
         done => done.context("print"),
     }
+}
+
+/// Text that may hold foreign names, made safe for whatever shows it: no terminal sequences, and in Actions no workflow commands.
+pub fn harmless(text: &str, in_actions: bool) -> String {
+    let text = clean(text);
+    if in_actions { defuse(&text) } else { text }
 }
 
 /// Keeps foreign text (a server's log, an error) from being taken for a workflow command: the runner acts on `::` at the

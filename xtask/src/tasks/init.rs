@@ -13,7 +13,7 @@ use crate::exit_code;
 use anyhow::{Context, Result};
 use std::fs::File;
 use std::io::{ErrorKind, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What to start from.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -37,11 +37,17 @@ pub struct Args {
 /// # Errors
 /// A configuration refusal when there is no Compose file, when it cannot be read, and when the file is there already.
 pub fn run(args: &Args, options: &LoadOptions<'_>, out: &mut dyn Write) -> Result<u8> {
-    let given = Given { compose: args.compose.clone(), env_file: args.env_file.clone(), project: args.project.clone() };
-    let project = infer(options, &given)?;
-    let file = options.config.clone().unwrap_or_else(|| options.folder.join("recovery.yaml"));
-    let folder = file.parent().unwrap_or(&options.folder);
-    let text = draft(&project, folder);
+    let mut given =
+        Given { compose: args.compose.clone(), env_file: args.env_file.clone(), project: args.project.clone() };
+    let file = options.folder.join(options.config.as_deref().unwrap_or(Path::new("recovery.yaml")));
+    let folder = file.parent().unwrap_or(&options.folder).to_owned();
+    if folder != options.folder {
+        // What is typed starts from here; what the file leaves out, such as the vault, starts from the file's folder.
+        given.compose.iter_mut().chain(&mut given.env_file).for_each(|path| *path = options.folder.join(&path));
+    }
+    let from = LoadOptions { config: None, folder: folder.clone(), environment: options.environment };
+    let project = infer(&from, &given)?;
+    let text = draft(&project, &folder);
     if args.print {
         write!(out, "{text}")?;
         return Ok(exit_code::PASSED);

@@ -132,8 +132,26 @@ pub fn plans(project: &Project, args: &Args) -> Result<String> {
 
 /// What concerns the project and the chosen stacks: what is not covered must not be overlooked.
 fn notes(project: &Project, args: &Args) -> Result<Vec<String>> {
-    let of = |stack: &Stack| stack.notes.iter().map(|note| format!("{}: {note}", stack.name)).collect::<Vec<_>>();
-    Ok(project.notes.iter().cloned().chain(chosen(project, args)?.into_iter().flat_map(of)).collect())
+    let rehearsed = args.set.is_none() && !args.live;
+    let of = |stack: &Stack| {
+        let stores = stack.stores.iter().filter(|s| args.stores.is_empty() || args.stores.contains(&s.name));
+        let unread = stores.filter(|_| rehearsed).filter_map(|s| unread(stack, s));
+        stack.notes.iter().cloned().chain(unread).map(|note| format!("{}: {note}", stack.name)).collect::<Vec<_>>()
+    };
+    let synthetic = rehearsed.then(|| {
+        "a rehearsal proves the procedure on data made for it and reads none of yours: \
+         --live proves the running data, --set latest a backup"
+            .to_owned()
+    });
+    let notes = synthetic.into_iter().chain(project.notes.iter().cloned());
+    Ok(notes.chain(chosen(project, args)?.into_iter().flat_map(of)).collect())
+}
+
+/// What a green rehearsal must not hide: that nothing of the store's own data can be backed up where it is.
+fn unread(stack: &Stack, store: &Store) -> Option<String> {
+    engines::find(&store.engine)?;
+    let why = attachment(stack, store).err()?;
+    Some(format!("{} is rehearsed with synthetic data, but its own cannot be backed up: {why}", store.name))
 }
 
 fn chosen<'a>(project: &'a Project, args: &Args) -> Result<Vec<&'a Stack>> {
@@ -174,13 +192,14 @@ fn items<'a>(project: &'a Project, args: &Args) -> Result<Vec<Item<'a>>> {
             return Err(Refusal::new(RefusalKind::Configuration, message, hint).into());
         }
     }
+    let several = stacks.len() > 1;
     for stack in stacks {
         for (foreign, scenario) in foreign(stack).flat_map(|f| wanted.iter().map(move |s| (f, s))) {
             items.push(uncovered(stack, foreign, scenario, args));
         }
         for store in stack.stores.iter().filter(|s| args.stores.is_empty() || args.stores.contains(&s.name)) {
             for scenario in &wanted {
-                items.push(item(stack, store, scenario, args)?);
+                items.push(item(stack, store, scenario, args, several)?);
             }
         }
     }
@@ -206,7 +225,13 @@ fn uncovered<'a>(stack: &Stack, foreign: &Foreign, scenario: &Scenario, args: &A
     Item::Row(subject, Outcome::Skipped(why))
 }
 
-fn item<'a>(stack: &'a Stack, store: &'a Store, scenario: &'static Scenario, args: &Args) -> Result<Item<'a>> {
+fn item<'a>(
+    stack: &'a Stack,
+    store: &'a Store,
+    scenario: &'static Scenario,
+    args: &Args,
+    several: bool,
+) -> Result<Item<'a>> {
     let row = |input: &str, outcome| {
         let subject = Subject {
             stack: stack.name.clone(),
@@ -222,7 +247,12 @@ fn item<'a>(stack: &'a Stack, store: &'a Store, scenario: &'static Scenario, arg
         return row("rehearsal", Outcome::Skipped(why));
     };
     let input = match (&args.set, args.live) {
-        (Some(which), _) => Input::Set(Vault::at(&stack.backups.vault).find(which)?),
+        (Some(which), _) => match Vault::at(&stack.backups.vault).find(which) {
+            Ok(set) => Input::Set(set),
+            // One stack without a sound set must not keep the others from being drilled.
+            Err(error) if several => return row("set", Outcome::Failed(Why::from_error(&error))),
+            Err(error) => return Err(error),
+        },
         (None, true) => match attachment(stack, store) {
             Ok(attachment) => Input::Live(attachment),
             Err(why) => return row("live", Outcome::Skipped(why)),
@@ -231,11 +261,21 @@ fn item<'a>(stack: &'a Stack, store: &'a Store, scenario: &'static Scenario, arg
     };
     if let Input::Set(set) = &input
         && set.manifest.component(&store.name).is_none()
+        && scenario.steps_for(input.origin()).is_ok()
     {
-        let why = Why::new(format!("the set {} holds nothing of {}", set.manifest.id, store.name));
-        return row("set", Outcome::Skipped(why));
+        return row("set", Outcome::Failed(not_in_set(stack, store, &set.manifest.id)));
     }
     Ok(Item::Drill(Box::new(order(stack, store, engine, scenario, input, args))))
+}
+
+/// The stack declares a store that this backup cannot bring back: that is known to be wrong, not merely untried.
+fn not_in_set(stack: &Stack, store: &Store, id: &str) -> Why {
+    Why {
+        exit_code: Some(RefusalKind::NoBackup.exit_code()),
+        ..Why::new(format!("the set {id} holds nothing of {}: it cannot be restored from it", store.name)).hint(
+            format!("cargo xtask backup {}   (without --store), or name with --store what the set holds", stack.name),
+        )
+    }
 }
 
 fn order<'a>(

@@ -1,8 +1,9 @@
 //! Private folders and children of one run, kept in mind so that they can all be removed at any moment, and recognised by a later
 //! run's sweep when this one was killed. It must not know what is done in them.
 
-use crate::adapters::owner::{Life, Owner};
+use crate::adapters::owner::{Life, OWNER, Owner};
 use crate::adapters::processes::Child;
+use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::ports::Swept;
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::BTreeSet;
@@ -13,8 +14,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-/// The file that names a folder's owner, beside the data and never in it.
-const OWNER: &str = ".xtask-owner";
 /// What every private folder's name begins with.
 const PREFIX: &str = "xtask-";
 
@@ -40,11 +39,11 @@ impl Run {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         ensure!(prefix.chars().all(plain), "`{prefix}` cannot begin a folder's name");
         self.check()?;
-        let doing = || format!("make a private folder in {}", self.base.display());
+        let doing = || "make a private folder".to_owned();
         let home = loop {
             let mut builder = tempfile::Builder::new();
             builder.prefix(&prefix).permissions(Permissions::from_mode(0o700));
-            let home = builder.tempdir_in(&self.base).with_context(doing)?.keep();
+            let home = builder.tempdir_in(&self.base).map_err(|e| self.base_refused(&e)).with_context(doing)?.keep();
             lock(&self.homes).insert(home.clone());
             match furnish(&home) {
                 Ok(()) => break home,
@@ -62,6 +61,15 @@ impl Run {
             return Err(e);
         }
         Ok(home)
+    }
+
+    fn base_refused(&self, why: &io::Error) -> Refusal {
+        let message = format!("the temporary folder {}: {why}", self.base.display());
+        Refusal::new(
+            RefusalKind::Storage,
+            message,
+            "set TMPDIR to a folder with room where this user may read and write",
+        )
     }
 
     /// Removes a private folder of this run; fine when it is gone.
@@ -98,9 +106,9 @@ impl Run {
     /// Removes the folders of dead runs.
     pub(super) fn sweep(&self) -> Result<Swept> {
         let mut swept = Swept::default();
-        let doing = || format!("sweep {}", self.base.display());
+        let doing = || "sweep".to_owned();
         let user = rustix::process::geteuid().as_raw();
-        for entry in fs::read_dir(&self.base).with_context(doing)? {
+        for entry in fs::read_dir(&self.base).map_err(|e| self.base_refused(&e)).with_context(doing)? {
             let path = entry.with_context(doing)?.path();
             let named = path.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.starts_with(PREFIX));
             // Somebody else's folder, a link, or one that went away meanwhile: none of our business.
@@ -127,7 +135,7 @@ fn furnish(home: &Path) -> Result<()> {
     let owner = Owner::this_process()?;
     let path = home.join(OWNER);
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(format!("{owner}\n{}\n", owner.namespace).as_bytes())?;
+    file.write_all(owner.note().as_bytes())?;
     for name in ["data", "scratch"] {
         DirBuilder::new().mode(0o700).create(home.join(name))?;
     }
@@ -138,9 +146,8 @@ fn furnish(home: &Path) -> Result<()> {
 /// that holds nothing yet was left behind before its owner could be written.
 fn is_dead(home: &Path) -> Result<bool> {
     let owner = fs::read_to_string(home.join(OWNER)).unwrap_or_default();
-    let (name, namespace) = owner.split_once('\n').unwrap_or((&owner, ""));
-    match name.parse::<Owner>() {
-        Ok(owner) => Ok(Owner { namespace: namespace.trim().to_owned(), ..owner }.life()? == Life::Dead),
+    match Owner::from_note(&owner) {
+        Ok(owner) => Ok(owner.life()? == Life::Dead),
         Err(_) => {
             let names: Vec<_> = fs::read_dir(home)?.map(|e| e.map(|e| e.file_name())).collect::<io::Result<_>>()?;
             Ok(names.iter().all(|name| name == OWNER))

@@ -12,6 +12,11 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
+/// What the name of a table begins with that holds rows which a repair set aside.
+pub const QUARANTINE: &str = "xtask_quarantine_";
+/// The column in which it says why.
+pub const REASON: &str = "xtask_reason";
+
 /// What a census is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
@@ -40,6 +45,9 @@ pub fn take(conn: &Connection, purpose: Purpose, wal: bool) -> Result<(Objects, 
         objects.insert(name, entry);
     }
     definitions(conn, &tables, &health, &mut objects)?;
+    if health == Health::default() {
+        set_aside(conn, &tables, &mut objects)?;
+    }
     settings(conn, wal, &mut objects)?;
     if let Some(error) = &health.unattributed {
         if purpose != Purpose::Diagnosis {
@@ -56,9 +64,16 @@ pub fn take(conn: &Connection, purpose: Purpose, wal: bool) -> Result<(Objects, 
 
 /// Rows and digest of one table, read in storage order so that no index can hide damage.
 pub fn content(conn: &Connection, schema: &str, table: &Table) -> Result<Entry> {
-    let columns = schema::columns(conn, schema, &table.name)?;
+    let sum = rows(conn, schema, &table.name, "1", None)?;
+    Ok(Entry::Content { rows: sum.rows(), digest: sum.hex() })
+}
+
+/// The sum of the rows that meet a condition, without one of their columns.
+pub fn rows(conn: &Connection, schema: &str, table: &str, that: &str, without: Option<&str>) -> Result<RowSum> {
+    let mut columns = schema::columns(conn, schema, table)?;
+    columns.retain(|(c, _)| Some(c.as_str()) != without);
     let names = columns.iter().map(|(c, _)| quote(c)).collect::<Vec<_>>().join(", ");
-    let sql = format!("SELECT {names} FROM {schema}.{} NOT INDEXED", quote(&table.name));
+    let sql = format!("SELECT {names} FROM {schema}.{} NOT INDEXED WHERE {that}", quote(table));
     let mut query = conn.prepare(&sql)?;
     let mut rows = query.query([])?;
     let (mut sum, mut bytes) = (RowSum::default(), Vec::new());
@@ -69,7 +84,19 @@ pub fn content(conn: &Connection, schema: &str, table: &Table) -> Result<Entry> 
         }
         sum.add(&bytes);
     }
-    Ok(Entry::Content { rows: sum.rows(), digest: sum.hex() })
+    Ok(sum)
+}
+
+/// What earlier repairs set aside, as rows of the tables that they were taken from.
+fn set_aside(conn: &Connection, tables: &[Table], objects: &mut Objects) -> Result<()> {
+    for table in tables {
+        let Some(from) = table.name.strip_prefix(QUARANTINE) else { continue };
+        if schema::columns(conn, "main", &table.name)?.iter().any(|(c, _)| c == REASON) {
+            let digest = rows(conn, "main", &table.name, "1", Some(REASON))?.hex();
+            objects.insert(format!("set aside of table main.{from}"), Entry::Definition { table: None, digest });
+        }
+    }
+    Ok(())
 }
 
 /// Every definition, by its text; columns on their own, so that a report can name the one that differs.

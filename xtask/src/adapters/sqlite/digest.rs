@@ -80,6 +80,15 @@ mod tests {
     }
 
     #[test]
+    fn the_engine_adds_up_the_sums_of_two_parts() {
+        let [a, b, c] = ["a", "b", "c"].map(|word| [ValueRef::Text(word.as_bytes())]);
+        let (one, other) = (sum(&[&a, &b]), sum(&[&c, &c]));
+        let engine = crate::engines::find("sqlite").unwrap();
+        assert_eq!(engine.digest_sum(&one, &other).unwrap(), sum(&[&a, &b, &c, &c]));
+        assert_eq!([engine.digest_sum("", &one), engine.digest_sum(&one, &other[1..])], [None, None]);
+    }
+
+    #[test]
     fn order_of_rows_does_not_count_but_their_number_and_borders_do() {
         let (a, b) = (ValueRef::Text(b"a"), ValueRef::Text(b"b"));
         assert_eq!(sum(&[&[a], &[b]]), sum(&[&[b], &[a]]));

@@ -1,6 +1,7 @@
 //! Selective restore, second half: indexes, foreign keys, triggers, checks, and the swap. Rows that still refer to nothing are moved
 //! to `xtask_quarantine_<table>`, never deleted.
 
+use super::census::{QUARANTINE, REASON};
 use super::header;
 use super::integrity::{self, Health, Violation};
 use super::load::{free_name, put_aside};
@@ -142,13 +143,11 @@ fn quarantine(
     let orphaned = key.orphaned(&format!("main.{}", quote(&key.parent)));
     if !shelves.contains_key(&key.child) {
         let names = schema::tables(conn, "main")?;
-        let base = format!("xtask_quarantine_{}", key.child);
+        let base = format!("{QUARANTINE}{}", key.child);
         let mut free = (1..).map(|n| if n == 1 { base.clone() } else { format!("{base}_{n}") });
         let name = free.find(|n| !names.iter().any(|t| t.name.eq_ignore_ascii_case(n))).unwrap_or(base.clone());
-        let sql = format!(
-            "CREATE TABLE main.{} AS SELECT c.*, '' AS xtask_reason FROM main.{child} AS c WHERE 0",
-            quote(&name)
-        );
+        let sql =
+            format!("CREATE TABLE main.{} AS SELECT c.*, '' AS {REASON} FROM main.{child} AS c WHERE 0", quote(&name));
         conn.execute_batch(&sql).context("create a quarantine table")?;
         shelves.insert(key.child.clone(), name);
     }

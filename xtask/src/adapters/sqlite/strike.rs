@@ -1,8 +1,10 @@
 //! The disasters of a drill: only ever run at a site that the drill itself made.
 
+use super::census;
 use super::header;
 use super::open::{self, SIDECARS};
-use crate::adapters::data_tool::beside;
+use crate::adapters::data_tool::{Streams, beside};
+use crate::domain::census::Entry;
 use anyhow::{Context, Result, bail};
 use rusqlite::{Connection, OptionalExtension};
 use std::fs::OpenOptions;
@@ -25,15 +27,20 @@ pub fn delete(db: &Path) -> Result<()> {
 }
 
 /// Drops tables, orphans rows, and overwrites a page in the middle of a table.
-pub fn corrupt(db: &Path) -> Result<()> {
+pub fn corrupt(db: &Path, streams: &mut Streams) -> Result<()> {
     let conn = open::writer(db)?;
     conn.pragma_update(None, "foreign_keys", false)?;
     conn.execute_batch("BEGIN IMMEDIATE; DROP TABLE order_lines; DROP TABLE xtask_mark_struck;")
         .context("drop tables")?;
-    // Five customers that a backup knows, and the newest one, that it may not know.
+    // Five customers that a backup knows, and the newest one, that it cannot know.
+    let newest = "id = (SELECT max(customer_id) FROM orders)";
+    let taken = census::rows(&conn, "main", "customers", newest, None)?;
+    let entry = Entry::Content { rows: taken.rows(), digest: taken.hex() };
+    streams.line(census::line("table main.customers", &entry)?)?;
     let gone = conn.execute(
-        "DELETE FROM customers WHERE id IN (SELECT DISTINCT customer_id FROM orders ORDER BY customer_id LIMIT 5) \
-         OR id = (SELECT max(customer_id) FROM orders)",
+        &format!(
+            "DELETE FROM customers WHERE id IN (SELECT DISTINCT customer_id FROM orders ORDER BY customer_id LIMIT 5) OR {newest}"
+        ),
         [],
     )?;
     if gone < 2 {

@@ -2,6 +2,7 @@
 //! is refused. It writes nothing.
 
 use super::names::{MAX_ENTRIES, MAX_FILE, MAX_PATH, hostile, leads_out, relative};
+use super::walk::rights;
 use crate::adapters::data_tool::refuse;
 use crate::domain::refusal::RefusalKind;
 use anyhow::{Context, Result};
@@ -34,7 +35,7 @@ pub struct Entry {
     pub path: Vec<u8>,
     /// What it is.
     pub kind: Kind,
-    /// Rights without setuid, setgid and sticky bits.
+    /// Rights, as [`rights`] leaves them.
     pub mode: u32,
     /// Owner.
     pub uid: u32,
@@ -144,7 +145,7 @@ impl<'a> Archive<'a> {
             what.or(field.ok()).and_then(|n| u32::try_from(n).ok()).ok_or_else(|| hostile(&raw, "has no valid owner"))
         };
         Ok(Entry {
-            mode: header.mode().map_err(|_| hostile(&raw, "has no valid rights"))? & 0o777,
+            mode: rights(kind == Kind::Folder, header.mode().map_err(|_| hostile(&raw, "has no valid rights"))?),
             uid: number(said.uid, header.uid())?,
             gid: number(said.gid, header.gid())?,
             mtime: match said.mtime {

@@ -1,7 +1,7 @@
 //! The census of a folder: every file with the digest of its bytes, every link and folder. Also the questions before and after.
 
 use super::names::{leads_out, shown};
-use super::walk::{Node, modified, walk};
+use super::walk::{Node, modified, rights, walk};
 use crate::adapters::data_tool::{Streams, refuse};
 use crate::domain::artifact::hex;
 use crate::domain::refusal::RefusalKind;
@@ -40,12 +40,12 @@ pub fn object(path: &[u8], folder: bool) -> String {
 /// A file's digest.
 pub fn file_digest(sha256: &str, stat: &Stat) -> String {
     let (seconds, nanos) = modified(stat);
-    format!("{sha256}@{seconds}.{nanos:09}.{:o}", stat.st_mode & 0o777)
+    format!("{sha256}@{seconds}.{nanos:09}.{:o}", rights(false, stat.st_mode))
 }
 
 /// A folder's digest: its rights; its time of change moves with every file in it.
 pub fn folder_digest(stat: &Stat) -> String {
-    format!("folder@{:o}", stat.st_mode & 0o777)
+    format!("folder@{:o}", rights(true, stat.st_mode))
 }
 
 /// A link's digest.

@@ -3,7 +3,7 @@
 
 use super::census::{file_digest, folder_digest, line, link_digest, object};
 use super::names::{hostile, leads_out, shown};
-use super::walk::{Node, modified, stat_of, walk};
+use super::walk::{Node, modified, rights, stat_of, walk};
 use crate::adapters::data_tool::{Streams, parent, refuse};
 use crate::domain::artifact::hex;
 use crate::domain::refusal::RefusalKind;
@@ -163,7 +163,7 @@ impl Archive<'_> {
         let mut header = Header::new_ustar();
         header.set_entry_type(kind);
         header.set_size(size);
-        header.set_mode(stat.st_mode & 0o777);
+        header.set_mode(rights(kind == EntryType::Directory, stat.st_mode));
         header.set_uid(u64::from(stat.st_uid));
         header.set_gid(u64::from(stat.st_gid));
         header.set_mtime(u64::try_from(seconds).unwrap_or(0));

@@ -52,6 +52,12 @@ impl Node<'_> {
     }
 }
 
+/// The rights that a backup keeps: of a folder also setgid and sticky, which decide to whom its new files belong and who may
+/// delete them; never setuid, nor setgid of a file.
+pub fn rights(folder: bool, mode: u32) -> u32 {
+    mode & if folder { 0o3777 } else { 0o777 }
+}
+
 /// A file's time of change in seconds and nanoseconds.
 pub fn modified(stat: &Stat) -> (i64, u32) {
     (stat.st_mtime, u32::try_from(stat.st_mtime_nsec).unwrap_or(0))

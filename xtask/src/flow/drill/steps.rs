@@ -25,11 +25,16 @@ impl Driller<'_> {
     }
 
     /// The image is made ready before the site opens: pulling or building is told, and never part of a recovery's time.
-    fn open_site(&mut self, purpose: &str) -> Result<()> {
+    fn prepare_image(&self) -> Result<SiteSpec> {
         let spec = self.order.engine.site(self.order.store);
         if let Some(image) = self.world.sites.prepare_image(&spec, self.world.events.as_ref())? {
             self.world.events.tell(Event::ImageReady(image));
         }
+        Ok(spec)
+    }
+
+    fn open_site(&mut self, purpose: &str) -> Result<()> {
+        let spec = self.prepare_image()?;
         let site = self.world.sites.open(&spec, purpose)?;
         self.target.scratch = site.scratch();
         self.sites.push(site.identity());
@@ -123,10 +128,10 @@ impl Driller<'_> {
         let partial = self.order.scenario.steps.contains(&Step::RestoreSelected);
         if partial {
             // The ground truth needs quiet; what a partial strike costs is told by the marks all the same.
-            self.ledger = Some(writer.finish()?);
+            self.ledger = Some(writer.finish(self.world, READY_WITHIN)?);
             self.truth = Some(prove::census(self.world, self.place()?).context("note the ground truth")?);
         } else {
-            self.ledger = Some(writer.finish()?);
+            self.ledger = Some(writer.finish(self.world, READY_WITHIN)?);
         }
         Ok(())
     }
@@ -140,8 +145,9 @@ impl Driller<'_> {
         let now = self.world.clock.now();
         self.struck_at = Some(now);
         self.watch = Some(Stopwatch::start(Phase::Detect, now));
-        let after = strike::strike(self.world, self.owned()?, self.order.engine, &blows)?;
-        match after {
+        let struck = strike::strike(self.world, self.owned()?, self.order.engine, &blows)?;
+        self.taken = struck.taken;
+        match struck.after {
             After::Standing => Ok(()),
             After::Restarted => self.wait_ready(),
             After::Gone => {
@@ -152,6 +158,8 @@ impl Driller<'_> {
     }
 
     fn declare(&mut self) -> Result<()> {
+        // Nothing may have been opened from this image yet, and what is pulled later would count as recovery.
+        self.prepare_image()?;
         let now = self.world.clock.now();
         self.struck_at = Some(now);
         self.watch = Some(Stopwatch::start(Phase::Provision, now));
@@ -230,7 +238,11 @@ impl Driller<'_> {
                 let (again, _) = diagnose::diagnose(self.world, place.site, place.engine, place.target, backup)?;
                 ensure!(again.damages.is_empty(), "damage remains after the restore: {}", again.damages[0]);
                 partial::mended(
-                    &|object| place.engine.is_mark(object),
+                    &partial::Rules {
+                        is_mark: &|object| place.engine.is_mark(object),
+                        sum: &|one, other| place.engine.digest_sum(one, other),
+                        taken: &self.taken,
+                    },
                     backup,
                     truth,
                     &self.diagnosis,
@@ -264,6 +276,15 @@ impl Driller<'_> {
             ensure!(kept.lost == 0, "{} newer rows in an undamaged table were lost", kept.lost);
         }
         ensure!(struck.last_survivor > 0, "no mark survived: the backup holds nothing of what was written before it");
+        // A census that was taken of the same incomplete copy would agree with it; these marks do not.
+        let promised = self.consistent_at.map_or(0, |at| ledger.acked_by(at));
+        for verdict in [&kept, &struck] {
+            let last = verdict.last_survivor;
+            ensure!(
+                last >= promised,
+                "{promised} marks were acknowledged before the backup's snapshot, but it ends at mark {last}"
+            );
+        }
         self.rpo_seconds = struck.rpo_seconds;
         Ok(())
     }

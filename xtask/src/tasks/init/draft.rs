@@ -1,6 +1,7 @@
 //! The text of a `recovery.yaml` for a project that was inferred. Pure: reading it back gives the same stacks.
 
 use crate::domain::compose::Volume;
+use crate::domain::display::one_line;
 use crate::domain::project::{Evidence, Findings, Project};
 use crate::domain::stack::{Compression, Stack};
 use crate::domain::store::{Location, Root, Store};
@@ -115,7 +116,7 @@ impl Page<'_> {
         }
         self.line(4, "# To know:", "");
         for note in &stack.notes {
-            let note = note.replace(&format!("{}/", self.folder.display()), "").replace(['\n', '\r'], " ");
+            let note = one_line(&note.replace(&format!("{}/", self.folder.display()), ""));
             self.line(4, &format!("# - {note}"), "");
         }
     }
@@ -166,7 +167,7 @@ impl Page<'_> {
             let gap = COMMENTS.saturating_sub(line.chars().count()).max(1);
             line.push_str(&" ".repeat(gap));
             line.push_str("# ");
-            line.push_str(&comment.replace(['\n', '\r'], " "));
+            line.push_str(&one_line(comment));
         }
         self.text.push_str(line.trim_end());
         self.text.push('\n');

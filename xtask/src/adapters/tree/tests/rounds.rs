@@ -24,6 +24,21 @@ fn a_folder_comes_back_as_it_was() {
 }
 
 #[test]
+fn a_folder_keeps_what_decides_to_whom_its_new_files_belong() {
+    let (place, data) = uploads();
+    let mode = |folder: &Path| std::fs::metadata(folder.join("inbox")).unwrap().mode() & 0o7777;
+    std::fs::set_permissions(data.join("inbox"), std::fs::Permissions::from_mode(0o3775)).unwrap();
+    let (archive, promised) = dumped(&data);
+    let target = place.path().join("restored/data");
+    fed("load", &target, &[], &archive).unwrap();
+    ran("adopt", &target, &[]);
+    assert_eq!(mode(&target), 0o3775);
+    std::fs::set_permissions(target.join("inbox"), std::fs::Permissions::from_mode(0o775)).unwrap();
+    let found = promised.differences(&ran("census", &target, &[]).census());
+    assert_eq!(found.iter().map(ToString::to_string).collect::<Vec<_>>(), ["folder inbox: content differs in 0 rows"]);
+}
+
+#[test]
 fn a_restore_into_a_folder_that_cannot_be_renamed_moves_everything_in() {
     let (_place, data) = uploads();
     let (archive, promised) = dumped(&data);

@@ -16,6 +16,16 @@ SELECT 'table ' || t.name AS object,
            AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'xtask_quarantine')
            AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')) AS t
 UNION ALL
+-- Rows that a selective restore set aside, as rows of the table that they were taken from; the name of theirs is its name.
+SELECT 'set aside of table ' || c.relname,
+       format('SELECT json_build_object(''object'', %L, ''kind'', ''definition'', ''digest'','
+              ' coalesce(sum((''x'' || left(md5(ROW(%s)::text), 15))::bit(60)::bigint), 0)::text) FROM ONLY xtask_quarantine.%I AS xtask_row',
+              'set aside of table ' || c.relname,
+              (SELECT string_agg(format('xtask_row.%I', a.attname), ', ' ORDER BY a.attname COLLATE "C")
+                 FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), c.relname)
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind = 'r' AND n.nspname = 'xtask_quarantine' AND c.relname <> 'foreign_keys'
+UNION ALL
 -- Read in pieces: one large object may be larger than a value can be.
 SELECT 'largeobjects',
        $$WITH RECURSIVE piece (oid, at, size, hash) AS (

@@ -1,6 +1,6 @@
 -- Prints a digest of every definition that a dump carries. Needs no right beyond connecting. What belongs to an extension
 -- is left to the extension's own line; owners and rights are compared by the names of the roles.
-WITH extended AS (
+WITH RECURSIVE extended AS (
   SELECT classid, objid FROM pg_depend WHERE deptype = 'e'
 ), kept AS (
   SELECT oid, nspname, format('%I', nspname) AS name FROM pg_namespace
@@ -21,6 +21,17 @@ WITH extended AS (
   SELECT p.*, format('%s.%I(%s)', k.name, p.proname, pg_get_function_identity_arguments(p.oid)) AS name
     FROM pg_proc p JOIN kept k ON k.oid = p.pronamespace
    WHERE NOT EXISTS (SELECT FROM extended e WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid)
+), named (oid) AS (
+  -- The roles that own something here or were granted something here, and whoever may act as one of them: the application's.
+  SELECT datdba FROM pg_database WHERE datname = current_database()
+  UNION SELECT n.nspowner FROM pg_namespace n JOIN kept k ON k.oid = n.oid
+  UNION SELECT relowner FROM relation
+  UNION SELECT proowner FROM routine
+  UNION SELECT a.grantee FROM pg_database d, LATERAL aclexplode(d.datacl) a WHERE d.datname = current_database()
+  UNION SELECT a.grantee FROM pg_namespace n JOIN kept k ON k.oid = n.oid, LATERAL aclexplode(n.nspacl) a
+  UNION SELECT a.grantee FROM relation c, LATERAL aclexplode(c.relacl) a
+  UNION SELECT a.grantee FROM routine p, LATERAL aclexplode(p.proacl) a
+  UNION SELECT m.member FROM pg_auth_members m JOIN named n ON n.oid = m.roleid
 ), rights AS (
   SELECT class, oid, string_agg(format('%s:%s%s', CASE grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(grantee) END, privilege_type,
                                        CASE WHEN is_grantable THEN '*' END), ' '
@@ -169,6 +180,13 @@ WITH extended AS (
   SELECT 'setting of the database', NULL, concat_ws('|', pg_encoding_to_char(d.encoding), d.datcollate, d.datctype, to_jsonb(d) ->> 'datlocprovider',
          coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale'), d.datconnlimit, pg_get_userbyid(d.datdba), r.acl, shobj_description(d.oid, 'pg_database'))
     FROM pg_database d LEFT JOIN rights r ON r.class = 'pg_database'::regclass AND r.oid = d.oid WHERE d.datname = current_database()
+  UNION ALL
+  -- Without passwords, which only a superuser may see.
+  SELECT 'role ' || quote_ident(o.rolname), NULL,
+         concat_ws('|', o.rolsuper, o.rolinherit, o.rolcreaterole, o.rolcreatedb, o.rolcanlogin, o.rolreplication, o.rolbypassrls, o.rolconnlimit, o.rolvaliduntil,
+                   (SELECT string_agg(entry, ',' ORDER BY entry) FROM unnest(o.rolconfig) AS entry),
+                   (SELECT string_agg(DISTINCT pg_get_userbyid(m.roleid), ',') FROM pg_auth_members m WHERE m.member = o.oid))
+    FROM pg_roles o WHERE o.rolname !~ '^pg_' AND o.oid IN (SELECT oid FROM named)
   UNION ALL
   -- What hangs on a table: views fall with it when it is dropped with CASCADE, and a selective restore brings them back.
   SELECT DISTINCT format('use of %s by %s %s', c.name, CASE v.relkind WHEN 'm' THEN 'materialized view' ELSE 'view' END, v.name), c.name, ''

@@ -13,7 +13,15 @@ BEGIN
     CONTINUE WHEN next NOT LIKE '%;' OR regexp_replace(statement, $$'([^']|'')*'|"([^"]|"")*"$$, '', 'g') ~ $$['"]$$;
     BEGIN
       EXECUTE regexp_replace(statement, 'DATABASE xtask_database\M', 'DATABASE ' || coalesce(nullif(current_setting('xtask.database', true), ''), 'xtask_database'));
-    EXCEPTION WHEN duplicate_object THEN NULL;
+    EXCEPTION
+      WHEN duplicate_object THEN NULL;
+      WHEN insufficient_privilege THEN
+        -- Since PostgreSQL 16 a superuser may not grant in the name of another one, and the first one of the source is not the
+        -- first one here: the membership counts, not who gave it.
+        IF statement !~ '^GRANT .* GRANTED BY ' THEN
+          RAISE;
+        END IF;
+        EXECUTE regexp_replace(statement, ' GRANTED BY .*;', ';');
     END;
     statement := '';
   END LOOP;

@@ -1,0 +1,63 @@
+//! An independent witness: a container started by `testcontainers` and PostgreSQL's own programs restore a set that this project
+//! made. None of the project's restoring code has a hand in it, so it cannot be wrong in the same way twice.
+
+use crate::support::{everywhere, postgres, run_name, world};
+use std::io::Read;
+use testcontainers::core::{ExecCommand, WaitFor};
+use testcontainers::runners::SyncRunner;
+use testcontainers::{Container, GenericImage, ImageExt};
+use xtask::adapters::docker::RunIdentity;
+use xtask::archive::vault::Vault;
+use xtask::domain::census::Entry;
+use xtask::flow::backup::{Source, backup};
+use xtask::flow::{child, prove};
+
+fn answer(witness: &Container<GenericImage>, words: &[&str]) -> String {
+    let mut done = witness.exec(ExecCommand::new(words.iter().map(|w| (*w).to_owned()))).unwrap();
+    let (out, err) = (done.stdout_to_vec().unwrap(), done.stderr_to_vec().unwrap());
+    assert_eq!(done.exit_code().unwrap(), Some(0), "{words:?}: {}", String::from_utf8_lossy(&err));
+    String::from_utf8(out).unwrap().trim().to_owned()
+}
+
+#[test]
+fn a_set_restores_in_the_hands_of_a_stranger() {
+    let run = run_name();
+    let Some(sites) = everywhere("a_set_restores_in_the_hands_of_a_stranger", &run) else { return };
+    let world = world(&run, sites.clone());
+    let (engine, store) = postgres();
+    let site = sites.open(&engine.site(&store), "origin").unwrap();
+    let mut target = engine.owned_target(&store);
+    target.scratch = site.scratch();
+    let at = prove::Place { site: site.as_site(), engine, target: &target };
+    prove::ready(&world, at, std::time::Duration::from_secs(120)).unwrap();
+    for act in engine.seed(&target, 400_000) {
+        child::plain_act(&world, site.as_site(), engine, &act).unwrap();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let source = Source { store: &store, engine, site: site.as_site(), target: &target };
+    let set = backup(&world, "shop", &[source], &Vault::at(&folder.path().join("sets")), None).unwrap().set;
+    site.destroy().unwrap();
+
+    let component = set.manifest.component(&store.name).unwrap();
+    let mut dump = Vec::new();
+    set.plain(component.data().unwrap()).unwrap().read_to_end(&mut dump).unwrap();
+    let labels = RunIdentity::of_this_process(&run).unwrap().labels();
+    // Said twice on the first boot: by the temporary server, and by the real one.
+    let ready = WaitFor::log(testcontainers::core::wait::LogWaitStrategy::stderr("ready to accept connections").with_times(2));
+    let witness = GenericImage::new("localhost/xtask-postgres", "17")
+        .with_wait_for(ready)
+        .with_env_var("POSTGRES_PASSWORD", "not-a-real-password")
+        .with_labels(labels)
+        .with_copy_to("/tmp/set.dump", dump)
+        .start()
+        .unwrap();
+    answer(&witness, &["pg_restore", "-U", "postgres", "-d", "postgres", "--no-owner", "--no-acl", "--exit-on-error", "/tmp/set.dump"]);
+    let mut compared = 0;
+    for (object, entry) in &component.census.objects {
+        let (Some(table), Entry::Content { rows, .. }) = (object.strip_prefix("table "), entry) else { continue };
+        let sql = format!("SELECT count(*) FROM ONLY {table}");
+        assert_eq!(answer(&witness, &["psql", "-U", "postgres", "-Atqc", &sql]), rows.to_string(), "{object}");
+        compared += 1;
+    }
+    assert!(compared >= 20, "only {compared} tables were compared");
+}
