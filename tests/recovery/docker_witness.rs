@@ -43,7 +43,8 @@ fn a_set_restores_in_the_hands_of_a_stranger() {
     set.plain(component.data().unwrap()).unwrap().read_to_end(&mut dump).unwrap();
     let labels = RunIdentity::of_this_process(&run).unwrap().labels();
     // Said twice on the first boot: by the temporary server, and by the real one.
-    let ready = WaitFor::log(testcontainers::core::wait::LogWaitStrategy::stderr("ready to accept connections").with_times(2));
+    let ready =
+        WaitFor::log(testcontainers::core::wait::LogWaitStrategy::stderr("ready to accept connections").with_times(2));
     let witness = GenericImage::new("localhost/xtask-postgres", "17")
         .with_wait_for(ready)
         .with_env_var("POSTGRES_PASSWORD", "not-a-real-password")
@@ -51,7 +52,20 @@ fn a_set_restores_in_the_hands_of_a_stranger() {
         .with_copy_to("/tmp/set.dump", dump)
         .start()
         .unwrap();
-    answer(&witness, &["pg_restore", "-U", "postgres", "-d", "postgres", "--no-owner", "--no-acl", "--exit-on-error", "/tmp/set.dump"]);
+    answer(
+        &witness,
+        &[
+            "pg_restore",
+            "-U",
+            "postgres",
+            "-d",
+            "postgres",
+            "--no-owner",
+            "--no-acl",
+            "--exit-on-error",
+            "/tmp/set.dump",
+        ],
+    );
     let mut compared = 0;
     for (object, entry) in &component.census.objects {
         let (Some(table), Entry::Content { rows, .. }) = (object.strip_prefix("table "), entry) else { continue };
