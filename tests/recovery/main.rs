@@ -14,6 +14,8 @@ mod docker_images;
 #[cfg(feature = "docker")]
 mod docker_live;
 #[cfg(feature = "docker")]
+mod docker_pipes;
+#[cfg(feature = "docker")]
 mod docker_removal;
 #[cfg(feature = "docker")]
 mod docker_rig;

@@ -15,7 +15,7 @@ const SHORTCUTS: [&str; 7] =
 
 /// Tests that may wait for a while on the thread, each with its reason. Everything else polls with a deadline.
 const SLEEPERS: [(&str, &str); 4] = [
-    ("tests/recovery/support/peak.rs", "the pause between two looks at a process that runs"),
+    ("tests/recovery/support/peak.rs", "the pause between two looks at a living process"),
     ("tests/recovery/docker_live/shop.rs", "the pause between two looks of a poll with a deadline"),
     ("tests/recovery/postgres_engine/rig.rs", "the pause between two looks of a poll with a deadline"),
     ("tests/recovery/command.rs", "the pause between two looks of a poll with a deadline"),
