@@ -3,20 +3,36 @@
 
 use crate::support::{everywhere, postgres, run_name, world};
 use std::io::Read;
-use testcontainers::core::{ExecCommand, WaitFor};
+use testcontainers::core::{CmdWaitFor, ExecCommand};
 use testcontainers::runners::SyncRunner;
 use testcontainers::{Container, GenericImage, ImageExt};
 use xtask::adapters::docker::RunIdentity;
 use xtask::archive::vault::Vault;
 use xtask::domain::census::Entry;
 use xtask::flow::backup::{Source, backup};
+use xtask::flow::world::World;
 use xtask::flow::{child, prove};
 
+/// A command that is waited for.
+fn command(words: &[&str]) -> ExecCommand {
+    ExecCommand::new(words.iter().map(|w| (*w).to_owned())).with_cmd_ready_condition(CmdWaitFor::exit())
+}
+
 fn answer(witness: &Container<GenericImage>, words: &[&str]) -> String {
-    let mut done = witness.exec(ExecCommand::new(words.iter().map(|w| (*w).to_owned()))).unwrap();
+    let mut done = witness.exec(command(words)).unwrap();
     let (out, err) = (done.stdout_to_vec().unwrap(), done.stderr_to_vec().unwrap());
     assert_eq!(done.exit_code().unwrap(), Some(0), "{words:?}: {}", String::from_utf8_lossy(&err));
     String::from_utf8(out).unwrap().trim().to_owned()
+}
+
+/// Over TCP: the first boot's temporary server listens on its socket only.
+fn await_server(world: &World, witness: &Container<GenericImage>) {
+    let ready = ["pg_isready", "-q", "-h", "127.0.0.1"];
+    let deadline = world.clock.now() + std::time::Duration::from_secs(120);
+    while witness.exec(command(&ready)).unwrap().exit_code().unwrap() != Some(0) {
+        assert!(world.clock.now() < deadline, "the witness is not ready after two minutes");
+        world.clock.sleep(std::time::Duration::from_millis(100));
+    }
 }
 
 #[test]
@@ -42,16 +58,13 @@ fn a_set_restores_in_the_hands_of_a_stranger() {
     let mut dump = Vec::new();
     set.plain(component.data().unwrap()).unwrap().read_to_end(&mut dump).unwrap();
     let labels = RunIdentity::of_this_process(&run).unwrap().labels();
-    // Said twice on the first boot: by the temporary server, and by the real one.
-    let ready =
-        WaitFor::log(testcontainers::core::wait::LogWaitStrategy::stderr("ready to accept connections").with_times(2));
     let witness = GenericImage::new("localhost/xtask-postgres", "17")
-        .with_wait_for(ready)
         .with_env_var("POSTGRES_PASSWORD", "not-a-real-password")
         .with_labels(labels)
         .with_copy_to("/tmp/set.dump", dump)
         .start()
         .unwrap();
+    await_server(&world, &witness);
     answer(
         &witness,
         &[

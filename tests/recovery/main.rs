@@ -1,5 +1,6 @@
 //! Every integration test, in one binary: one module a promise.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests may fail as tests do")]
+#![cfg_attr(not(feature = "docker"), allow(dead_code, reason = "only the tests of containers use some of the helpers"))]
 
 mod command;
 mod contracts;
