@@ -55,16 +55,23 @@ fn a_set_restores_in_the_hands_of_a_stranger() {
     site.destroy().unwrap();
 
     let component = set.manifest.component(&store.name).unwrap();
-    let mut dump = Vec::new();
-    set.plain(component.data().unwrap()).unwrap().read_to_end(&mut dump).unwrap();
+    let bytes = |file| {
+        let mut plain = Vec::new();
+        set.plain(file).unwrap().read_to_end(&mut plain).unwrap();
+        plain
+    };
+    let (dump, roles) = (bytes(component.data().unwrap()), bytes(component.extra("globals").unwrap()));
     let labels = RunIdentity::of_this_process(&run).unwrap().labels();
     let witness = GenericImage::new("localhost/xtask-postgres", "17")
         .with_env_var("POSTGRES_PASSWORD", "not-a-real-password")
         .with_labels(labels)
         .with_copy_to("/tmp/set.dump", dump)
+        .with_copy_to("/tmp/globals.sql", roles)
         .start()
         .unwrap();
     await_server(&world, &witness);
+    // As the manual of pg_dumpall says: roles that are there already are complained of, and the rest is made.
+    answer(&witness, &["psql", "-X", "-q", "-U", "postgres", "-f", "/tmp/globals.sql"]);
     answer(
         &witness,
         &[
