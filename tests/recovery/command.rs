@@ -5,9 +5,10 @@
     reason = "these tests start the real program, time its death and look at what is left"
 )]
 
+use crate::support::{program, wait_for};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -47,16 +48,7 @@ impl Rig {
 
     /// The program with an engine that is not there.
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-        command
-            .args(args)
-            .current_dir(self.project.path())
-            .env("TMPDIR", self.temporary.path())
-            .env("DOCKER_HOST", format!("unix://{}/no.sock", self.project.path().display()))
-            .env_remove("GITHUB_ACTIONS")
-            .env_remove("GITHUB_STEP_SUMMARY")
-            .stdin(Stdio::null());
-        command
+        program(self.project.path(), self.temporary.path(), args)
     }
 
     fn run(&self, args: &[&str]) -> Output {
@@ -82,21 +74,12 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// Waits until a condition holds, at most ten seconds.
-fn eventually(what: &str, holds: impl Fn() -> bool) {
+fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(10);
     while !holds() {
         assert!(Instant::now() < deadline, "not within ten seconds: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
-}
-
-/// Reads the program's standard error until a line contains this.
-fn wait_for(child: &mut Child, words: &str) {
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let found = lines.by_ref().map_while(Result::ok).any(|line| line.contains(words));
-    assert!(found, "the program never said `{words}`");
-    // Goes on reading, so that the program never waits for us.
-    std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
 }
 
 #[test]
@@ -123,10 +106,11 @@ fn report(rig: &Rig) -> serde_json::Value {
 }
 
 /// A project with two databases, one of them in a volume.
+const TWO: &str = "    stores:\n      a: { engine: sqlite, path: data/site.db }\n      b: { engine: sqlite, volume: kept, path: b.db }\n";
+
 fn two_databases() -> Rig {
     let rig = Rig::new();
-    let stores = "    stores:\n      a: { engine: sqlite, path: data/site.db }\n      b: { engine: sqlite, volume: kept, path: b.db }\n";
-    std::fs::write(rig.project.path().join("recovery.yaml"), format!("{STACK}{stores}")).unwrap();
+    std::fs::write(rig.project.path().join("recovery.yaml"), format!("{STACK}{TWO}")).unwrap();
     let compose = COMPOSE.replace("volumes: { db: {} }", "volumes: { db: {}, kept: {} }");
     std::fs::write(rig.project.path().join("compose.yaml"), compose).unwrap();
     std::fs::create_dir(rig.project.path().join("data")).unwrap();
@@ -138,12 +122,28 @@ fn two_databases() -> Rig {
 #[test]
 fn a_green_rehearsal_names_the_store_whose_own_data_cannot_be_backed_up() {
     let rig = two_databases();
-    let short = ["--scenario", "simple-loss", "--size", "400kB", "--exposure", "0s"];
-    let done = rig.run(&[&["test-recovery", "--store", "a", "--store", "b"], short.as_slice()].concat());
+    let far =
+        format!("{STACK}{TWO}      far: {{ engine: postgres, image: postgres:17, database: shop, user: shop }}\n");
+    std::fs::write(rig.project.path().join("recovery.yaml"), far).unwrap();
+    let done = rig.run(&["test-recovery", "--scenario", "simple-loss", "--size", "400kB", "--exposure", "0s"]);
     assert_eq!(done.status.code(), Some(0), "{}\n{}", text(&done.stdout), text(&done.stderr));
     let notes = report(&rig)["notes"].to_string();
-    assert!(notes.contains("b is rehearsed with synthetic data, but its own cannot be backed up"), "{notes}");
-    assert!(!notes.contains("site: a is rehearsed"), "{notes}");
+    assert!(notes.contains("far is rehearsed with synthetic data, but its own cannot be backed up"), "{notes}");
+    assert!(!notes.contains("site: a is rehearsed") && !notes.contains("site: b is rehearsed"), "{notes}");
+}
+
+#[test]
+fn a_volume_is_not_read_without_the_engine_that_keeps_it() {
+    let rig = two_databases();
+    let live = ["test-recovery", "--live", "--store", "b", "--scenario", "total-loss"];
+    let done = rig.run(&live);
+    let drill = report(&rig)["drills"][0].clone();
+    assert_eq!((done.status.code(), &drill["outcome"]["status"]), (Some(3), &"skipped".into()), "{drill}");
+    assert!(drill["outcome"]["message"].as_str().unwrap().contains("needs a container engine"), "{drill}");
+    let done = rig.run(&[live.as_slice(), &["--require", "docker"]].concat());
+    assert_eq!(report(&rig)["drills"][0]["outcome"]["status"], "failed", "{}", text(&done.stdout));
+    let done = rig.run(&["backup", "site", "--store", "b"]);
+    assert_eq!(done.status.code(), Some(30), "{}", text(&done.stderr));
 }
 
 #[test]
@@ -208,6 +208,43 @@ fn with_json_standard_output_is_one_json_document() {
 }
 
 #[test]
+fn every_task_either_answers_in_json_or_refuses_to() {
+    let rig = Rig::new();
+    std::fs::create_dir(rig.project.path().join("data")).unwrap();
+    let made = rusqlite::Connection::open(rig.project.path().join("data/site.db")).unwrap();
+    made.execute_batch("CREATE TABLE notes (text); INSERT INTO notes VALUES ('a'), ('b')").unwrap();
+    let json = |args: &[&str]| {
+        let done = rig.run(args);
+        assert_eq!(done.status.code(), Some(0), "{args:?}: {}", text(&done.stderr));
+        serde_json::from_slice::<serde_json::Value>(&done.stdout).unwrap()
+    };
+    let set = json(&["--json", "backup", "site", "--store", "site"]);
+    assert_eq!((&set["stack"], &set["stores"][0]["name"]), (&"site".into(), &"site".into()), "{set}");
+    assert_eq!(set["stores"][0]["rows"], 2, "{set}");
+    assert!(rig.project.path().join("vault").join(set["id"].as_str().unwrap()).is_dir(), "{set}");
+    let swept = json(&["--json", "sweep"]);
+    assert_eq!((&swept["removed"], &swept["kept"]), (&serde_json::json!([]), &serde_json::json!([])), "{swept}");
+    for args in [&["--json", "init", "--print"][..], &["--json", "ci"], &["--json", "--plan", "sweep"]] {
+        let done = rig.run(args);
+        assert_eq!((done.status.code(), text(&done.stdout)), (Some(2), String::new()), "{args:?}");
+        assert!(text(&done.stderr).contains("--json is for the results of"), "{args:?}: {}", text(&done.stderr));
+    }
+}
+
+#[test]
+fn a_report_folder_that_cannot_be_one_is_refused_before_anything_is_drilled() {
+    let rig = Rig::new();
+    std::fs::write(rig.project.path().join("taken"), "a file").unwrap();
+    for folder in ["taken", "taken/below"] {
+        let done = rig.run(&["test-recovery", "--store", "site", "--report-dir", folder]);
+        let said = text(&done.stderr);
+        assert_eq!(done.status.code(), Some(21), "{said}");
+        assert!(said.contains("cannot write reports into") && said.contains("--report-dir"), "{said}");
+        assert!(!said.contains("make a private site"), "something was drilled: {said}");
+    }
+}
+
+#[test]
 fn a_usage_error_and_an_unknown_stack_end_with_two() {
     let rig = Rig::new();
     assert_eq!(rig.run(&["test-recovery", "--size", "10 parsecs"]).status.code(), Some(2));
@@ -234,6 +271,56 @@ fn an_interrupted_run_cleans_up_and_says_so_in_its_exit_code() {
     assert_eq!(struck(&rig, "verify the stored set", rustix::process::Signal::TERM), Some(143));
     assert_eq!(rig.left(), Vec::<String>::new());
     eventually("every child is gone", || rig.working().is_empty());
+}
+
+#[test]
+fn a_signal_ends_a_run_whose_terminal_is_gone() {
+    for (signal, code) in [(rustix::process::Signal::TERM, 143), (rustix::process::Signal::HUP, 129)] {
+        let rig = Rig::new();
+        let args = ["test-recovery", "--store", "site", "--size", "3MB", "--exposure", "20s"];
+        let mut child = rig.command(&args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        assert!(lines.by_ref().map_while(Result::ok).any(|line| line.contains("begin writing marks")));
+        drop(lines);
+        rustix::process::kill_process(rustix::process::Pid::from_child(&child), signal).unwrap();
+        eventually("the run ends", || child.try_wait().unwrap().is_some());
+        assert_eq!(child.wait().unwrap().code(), Some(code));
+        assert_eq!(rig.left(), Vec::<String>::new());
+        assert!(!rig.project.path().join("target/recovery/report.json").exists(), "no verdict of a run that was ended");
+    }
+}
+
+#[test]
+fn a_sweep_removes_what_a_killed_backup_left_in_its_vault() {
+    let rig = two_databases();
+    assert_eq!(rig.run(&["backup", "site", "--store", "a"]).status.code(), Some(0));
+    let partial = rig.project.path().join("vault/.partial-a-dead-run");
+    std::fs::create_dir(&partial).unwrap();
+    std::fs::write(partial.join("a.db.zst"), "half of somebody's data").unwrap();
+    let swept = text(&rig.run(&["sweep"]).stdout);
+    assert!(swept.contains(".partial-a-dead-run") && !partial.exists(), "{swept}");
+    let sets =
+        std::fs::read_dir(rig.project.path().join("vault")).unwrap().filter(|e| e.as_ref().unwrap().path().is_dir());
+    assert_eq!(sets.count(), 1, "the set stays");
+    // One that is being made stays too.
+    std::fs::create_dir(&partial).unwrap();
+    let held = xtask::archive::vault::Vault::at(&rig.project.path().join("vault"));
+    let wall = "2030-01-01T00:00:00Z".parse().unwrap();
+    let staging = held.begin("site", "living", wall).unwrap();
+    let swept = text(&rig.run(&["sweep"]).stdout);
+    assert!(!swept.contains("partial") && staging.path("x").parent().unwrap().is_dir(), "{swept}");
+}
+
+#[test]
+fn a_set_is_judged_by_its_own_backup_s_time_against_the_schedule() {
+    let rig = two_databases();
+    let hourly = format!("{}{TWO}", STACK.replace("every 30m", "hourly"));
+    std::fs::write(rig.project.path().join("recovery.yaml"), hourly).unwrap();
+    assert_eq!(rig.run(&["backup", "site", "--store", "a"]).status.code(), Some(0));
+    let done = rig.run(&["test-recovery", "--set", "latest", "--store", "a", "--scenario", "total-loss"]);
+    let drill = report(&rig)["drills"][0].clone();
+    assert_eq!((done.status.code(), &drill["rpo_worst_case"]["met"]), (Some(1), &false.into()), "{drill}");
+    assert!(drill["rpo_worst_case"]["actual_seconds"].as_f64().unwrap() > 3600.0, "{drill}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use crate::docker_rig::{Rig, docker, random};
 use std::sync::{Arc, Mutex};
 use xtask::adapters::docker::{DockerSites, ImageRecipes, Recipe};
+use xtask::adapters::provision::DIGEST_LABEL;
 use xtask::domain::event::Event;
 use xtask::domain::refusal::{Refusal, RefusalKind};
 use xtask::domain::site::{ImageIdentity, ImageOrigin, SiteSpec};
@@ -13,14 +14,18 @@ struct Tagging {
     from: String,
     to: String,
     fails: bool,
+    /// The digest of the recipe as it is now; the image's own unless a test says otherwise.
+    digest: String,
 }
 
 impl ImageRecipes for Tagging {
     fn recipe_for(&self, engine: &str, _image: &str) -> Option<Recipe> {
         let (from, to, fails) = (self.from.clone(), self.to.clone(), self.fails);
+        let current = (DIGEST_LABEL.to_owned(), self.digest.clone());
         (engine == "postgres").then(|| Recipe {
             name: "tagging".to_owned(),
             reference: self.to.clone(),
+            current,
             build: Box::new(move |_| {
                 anyhow::ensure!(!fails, "the oven is cold");
                 docker(&["tag", &from, &to]).map(drop).ok_or_else(|| anyhow::anyhow!("docker tag failed"))
@@ -51,7 +56,9 @@ fn prepare(rig: &Rig, recipe: Tagging, image: &str) -> (anyhow::Result<ImageIden
 }
 
 fn tagging(rig: &Rig, fails: bool) -> Tagging {
-    Tagging { from: rig.image.clone(), to: format!("localhost/xtask-test:{}", random()), fails }
+    let digest =
+        docker(&["inspect", "-f", &format!("{{{{index .Config.Labels \"{DIGEST_LABEL}\"}}}}"), &rig.image]).unwrap();
+    Tagging { from: rig.image.clone(), to: format!("localhost/xtask-test:{}", random()), fails, digest }
 }
 
 #[test]
@@ -70,11 +77,23 @@ fn docker_a_local_recipe_stands_in_under_its_own_name() {
     let recipe = tagging(&rig, false);
     let name = recipe.to.clone();
     let (built, events) = prepare(&rig, recipe, WANTED);
-    let again = prepare(&rig, Tagging { from: rig.image.clone(), to: name.clone(), fails: true }, WANTED).0;
+    let again = prepare(&rig, Tagging { to: name.clone(), ..tagging(&rig, true) }, WANTED).0;
+    let newer = |fails| Tagging { to: name.clone(), digest: "of a newer recipe".into(), ..tagging(&rig, fails) };
+    let rebuilt = prepare(&rig, newer(false), WANTED);
+    let stale = prepare(&rig, newer(true), WANTED);
     docker(&["rmi", "--no-prune", &name]).expect("untagged");
     let built = built.unwrap();
     assert_eq!((built.wanted.as_str(), &built.used, built.origin), (WANTED, &name, ImageOrigin::BuiltLocally));
     assert_eq!(again.unwrap().origin, ImageOrigin::PresentStandIn);
+    assert_eq!(rebuilt.0.unwrap().origin, ImageOrigin::BuiltLocally, "an image of an older recipe is built again");
+    assert_eq!(
+        stale.0.unwrap().origin,
+        ImageOrigin::PresentStandIn,
+        "what cannot be built again is still better than none"
+    );
+    let told =
+        |e: &Event| matches!(e, Event::Note(n) if n.contains("older recipe is used") && n.contains("the oven is cold"));
+    assert!(stale.1.iter().any(told), "{:?}", stale.1);
     assert!(events.iter().any(|e| matches!(e, Event::ImagePreparing { what } if what.contains(&name))), "{events:?}");
 }
 

@@ -12,7 +12,8 @@ use xtask::domain::site::{ContainerSpec, SiteSpec};
 use xtask::ports::{OwnedSite, Site, Sites};
 
 /// Images that hold the usual small programs and whose entry point runs any command it is given.
-const IMAGES: [&str; 4] = ["localhost/xtask-postgres:15", "localhost/xtask-postgres:17", "postgres:15", "postgres:17"];
+pub const IMAGES: [&str; 4] =
+    ["localhost/xtask-postgres:15", "localhost/xtask-postgres:17", "postgres:15", "postgres:17"];
 
 pub struct Rig {
     pub sites: DockerSites,

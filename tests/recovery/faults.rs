@@ -13,5 +13,6 @@ mod docker_restore;
 #[cfg(feature = "docker")]
 mod docker_server;
 mod files;
+mod retention;
 mod rig;
 mod vaults;

@@ -1,9 +1,9 @@
 //! The program against what is hostile or careless: names that look like workflow commands, a tool pasted into somebody's folder,
 //! `--plan` on tasks that change things, sets that lack a store, and folders that cannot be written.
-#![expect(clippy::disallowed_methods, reason = "these tests start the real program")]
 
+use crate::support::program;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 use tempfile::TempDir;
 
 const STACK: &str = "\
@@ -44,16 +44,7 @@ impl Rig {
     }
 
     fn command(&self, folder: &Path, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-        command
-            .args(words)
-            .current_dir(folder)
-            .env("TMPDIR", self.temporary.path())
-            .env("DOCKER_HOST", format!("unix://{}/no.sock", self.project.path().display()))
-            .env_remove("GITHUB_ACTIONS")
-            .env_remove("GITHUB_STEP_SUMMARY")
-            .stdin(Stdio::null());
-        command
+        program(folder, self.temporary.path(), words)
     }
 
     fn run(&self, words: &[&str]) -> Output {
@@ -197,9 +188,10 @@ fn a_name_cannot_be_taken_for_a_workflow_command() {
 #[test]
 fn a_report_that_cannot_be_written_does_not_end_in_a_green_line() {
     let rig = Rig::new();
-    rig.write("taken", "a file, not a folder");
-    let words = ["test-recovery", "--live", "--store", "app", "--scenario", "total-loss", "--report-dir", "taken"];
-    let done = rig.run(&words);
+    let words = ["test-recovery", "--live", "--store", "app", "--scenario", "total-loss"];
+    // A folder where a file should be: known only when the summary is written.
+    let mut command = rig.command(rig.project.path(), &words);
+    let done = command.env("GITHUB_STEP_SUMMARY", rig.project.path()).output().unwrap();
     assert_eq!(done.status.code(), Some(3), "{}", out(&done));
     assert!(out(&done).trim_end().lines().last().unwrap().contains("exit code 3"), "{}", out(&done));
     assert!(err(&done).contains("PROBLEM: "), "{}", err(&done));

@@ -13,6 +13,8 @@ mod docker_daemon;
 #[cfg(feature = "docker")]
 mod docker_images;
 #[cfg(feature = "docker")]
+mod docker_killed;
+#[cfg(feature = "docker")]
 mod docker_live;
 #[cfg(feature = "docker")]
 mod docker_pipes;
@@ -27,6 +29,8 @@ mod docker_store;
 #[cfg(feature = "docker")]
 mod docker_streams;
 #[cfg(feature = "docker")]
+mod docker_volumes;
+#[cfg(feature = "docker")]
 mod docker_witness;
 mod drills;
 mod env_files;
@@ -34,7 +38,10 @@ mod faults;
 mod hidden_loss;
 mod hostile_surface;
 mod memory;
+mod old_archives;
+mod plain_places;
 mod postgres_engine;
+mod protected;
 mod reports;
 mod sabotage;
 mod support;

@@ -37,6 +37,27 @@ fn memory_stays_flat_while_files_of_any_size_are_drilled() {
     is_flat(recovery, "20MB", "120MB");
 }
 
+/// What a store holds is kept in mind object by object; docs/decisions/0007-plain-file-stores.md says how much that is.
+#[test]
+fn memory_grows_by_the_files_of_a_folder_and_by_no_more_than_is_said() {
+    const FILES: u64 = 10_000;
+    let folder = tempfile::tempdir().unwrap();
+    for number in 0..FILES {
+        let path = folder.path().join(format!("uploads/{}/thumbnail-{number:06}.jpg", number / 1000));
+        if number % 1000 == 0 {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        }
+        std::fs::write(path, b"x").unwrap();
+    }
+    let recovery = "stacks:\n  s:\n    folder: .\n    stores:\n      up: { engine: files, path: uploads }\n";
+    std::fs::write(folder.path().join("recovery.yaml"), recovery).unwrap();
+    let words = ["test-recovery", "--live", "--scenario", "total-loss"];
+    let (status, peak) = watched(Path::new(env!("CARGO_BIN_EXE_xtask")), folder.path(), &words);
+    assert!(status.success(), "{status}");
+    println!("{FILES} files: {peak:?}");
+    assert!(peak.tool > 1 << 20 && peak.tool < (36 << 20) + FILES * 1500, "{peak:?}");
+}
+
 #[cfg(feature = "docker")]
 #[test]
 fn docker_memory_stays_flat_while_databases_of_any_size_are_drilled() {

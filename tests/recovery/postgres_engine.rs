@@ -1,8 +1,12 @@
 //! What the PostgreSQL engine describes, performed on real servers of both supported majors.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod extensions;
+mod locks;
+mod oddities;
 mod refusals;
 mod rig;
+mod unkept;
 
 use rig::{Rig, engine, setting};
 use std::collections::BTreeMap;
@@ -30,7 +34,7 @@ fn restores_equal(major: u32) {
     let Some(fresh) = Rig::start(major) else { return };
     fresh.restore(&kept);
     assert_eq!(fresh.differences(&kept), [""; 0]);
-    let probe = fresh.run(&engine().probe(&fresh.at), std::process::Stdio::null());
+    let probe = fresh.run(&engine().probe(&fresh.at, &engine().rehearsal_store(None)), std::process::Stdio::null());
     assert!(probe.exit.ok() && probe.stdout.contains("tables of shop answer"), "{}", probe.exit.stderr);
 }
 
@@ -239,7 +243,7 @@ fn mends_a_partial_corruption(major: u32) {
     assert_eq!(engine().digest_sum(digest, aside).as_ref(), Some(whole));
     assert_eq!(definitions(&after), definitions(promised));
     assert_eq!(rig.sql("SELECT count(*) FROM shop.customers WHERE email LIKE 'late%';"), "49");
-    let probe = rig.run(&engine().probe(&rig.at), std::process::Stdio::null());
+    let probe = rig.run(&engine().probe(&rig.at, &engine().rehearsal_store(None)), std::process::Stdio::null());
     assert!(probe.exit.ok());
 }
 

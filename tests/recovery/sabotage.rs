@@ -2,15 +2,17 @@
 //! must stay green. Every sabotage proves that it happened.
 
 use crate::support::meddling::{Meddle, Meddling};
-use crate::support::{directories, rehearse, run_name, said, sqlite, world};
+use crate::support::{Hurried, directories, rehearse, run_name, said, sqlite, world};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use xtask::adapters::clock::SystemClock;
 use xtask::domain::engine::Engine;
 use xtask::domain::exec::Exec;
 use xtask::domain::report::Drill;
 use xtask::domain::store::Store;
+use xtask::flow::world::World;
 use xtask::ports::{Site, Sites};
 
 type Hook = Box<dyn Fn(&dyn Site, &Exec) -> Option<Meddle> + Send + Sync>;
@@ -147,6 +149,19 @@ mod of_sqlite {
             early.then(|| Meddle::Answer(String::new()))
         }));
         assert!(drill.outcome.passed(), "{}", said(&drill));
+        // One that never says anything is given up: three minutes are a second here.
+        let (engine, store) = sqlite();
+        let run = run_name();
+        let mute = Meddling::with(directories(&run), |_, _, exec| {
+            Ok(if has(exec, "probe") { Meddle::Answer(String::new()) } else { Meddle::Let })
+        });
+        let fired = mute.fired();
+        let hurried = World { clock: Arc::new(Hurried(SystemClock::start())), ..world(&run, Arc::new(mute)) };
+        let drill = rehearse(&hurried, engine, &store, "total-loss");
+        assert_eq!(drill.outcome.word(), "failed", "{:?}", drill.outcome);
+        let why = said(&drill);
+        assert!(why.contains("did not answer within 180 s") && why.contains("answered nothing"), "{why}");
+        assert!(fired.load(Ordering::SeqCst) > 3, "asked again and again until then");
     }
 
     #[test]

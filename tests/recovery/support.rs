@@ -3,7 +3,9 @@
 pub mod meddling;
 pub mod peak;
 
-use std::path::PathBuf;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use xtask::adapters::clock::SystemClock;
@@ -11,13 +13,14 @@ use xtask::adapters::directory::DirectorySites;
 use xtask::adapters::sites::LocalSites;
 use xtask::domain::engine::Engine;
 use xtask::domain::event::Event;
+use xtask::domain::mark::Moment;
 use xtask::domain::objective::Objective;
 use xtask::domain::refusal::{Refusal, RefusalKind};
 use xtask::domain::report::Drill;
 use xtask::domain::store::{Location, Root, Store};
 use xtask::flow::drill::{Input, Order, drill};
 use xtask::flow::world::World;
-use xtask::ports::{Events, Sites};
+use xtask::ports::{Clock, Events, Sites};
 use xtask::{engines, scenarios};
 
 /// Keeps every event.
@@ -30,10 +33,51 @@ impl Events for Recorder {
     }
 }
 
+/// A clock on which time flies: what waits for ten minutes waits for four seconds.
+pub struct Hurried(pub SystemClock);
+
+impl Clock for Hurried {
+    fn now(&self) -> Moment {
+        self.0.now() * 150
+    }
+
+    fn wall(&self) -> jiff::Timestamp {
+        self.0.wall()
+    }
+
+    fn sleep(&self, time: Duration) {
+        self.0.sleep(time / 150);
+    }
+}
+
 /// A run's name that no other test has.
 pub fn run_name() -> String {
     let random: String = std::iter::repeat_with(|| fastrand::char('a'..='z')).take(10).collect();
     format!("test-{random}")
+}
+
+/// The program, started in this folder, with a folder of its own for what is temporary, and without an engine or Actions.
+pub fn program(folder: &Path, temporary: &Path, words: &[&str]) -> Command {
+    #[expect(clippy::disallowed_methods, reason = "tests of the command line start the real program")]
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command
+        .args(words)
+        .current_dir(folder)
+        .env("TMPDIR", temporary)
+        .env("DOCKER_HOST", format!("unix://{}/no.sock", temporary.display()))
+        .env_remove("GITHUB_ACTIONS")
+        .env_remove("GITHUB_STEP_SUMMARY")
+        .stdin(Stdio::null());
+    command
+}
+
+/// Reads the program's standard error until a line contains this.
+pub fn wait_for(child: &mut Child, words: &str) {
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let found = lines.by_ref().map_while(Result::ok).any(|line| line.contains(words));
+    assert!(found, "the program never said `{words}`");
+    // Goes on reading, so that the program never waits for us.
+    std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
 }
 
 /// Directory sites only.
@@ -73,7 +117,7 @@ pub fn postgres() -> (&'static dyn Engine, Store) {
 
 /// A folder of uploads.
 pub fn uploads() -> (&'static dyn Engine, Store) {
-    let location = Location::Folder { root: Root::Host("uploads".into()) };
+    let location = Location::Folder { root: Root::Host("uploads".into()), path: "".into() };
     (engines::find("files").unwrap(), store("uploads", "files", None, location))
 }
 

@@ -31,7 +31,7 @@ fn back_up(
     before_commit: impl FnOnce(),
 ) -> anyhow::Result<BackupSet> {
     let staging = vault.begin("shop", run, NOW.parse()?)?;
-    let stored = pipeline::store(plain, &staging.path("db.db"), kind, &mut |_| {})?;
+    let stored = pipeline::store(plain, &staging.path("db.db"), kind, None, &mut |_| {})?;
     let file = StoredFile {
         file: "db.db".to_owned(),
         role: Role::Data,
@@ -52,6 +52,8 @@ fn back_up(
         format: FORMAT.to_owned(),
         schema: SCHEMA,
         requires: Vec::new(),
+        previous: None,
+        seal: None,
         id: staging.id().to_owned(),
         sequence: staging.sequence(),
         stack: "shop".to_owned(),
@@ -66,7 +68,7 @@ fn back_up(
 
 fn names(folder: &Path) -> Vec<String> {
     let names = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
-    let mut names: Vec<String> = names.filter(|n| n != ".lock").collect();
+    let mut names: Vec<String> = names.filter(|n| n != ".lock" && n != "catalog.jsonl").collect();
     names.sort();
     names
 }

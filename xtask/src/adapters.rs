@@ -1,5 +1,6 @@
 //! The world outside: everything that does I/O on behalf of the ports. Only `main` and tests name these types.
 
+pub mod beneath;
 pub mod cargo;
 pub mod clock;
 pub mod config;
@@ -11,6 +12,7 @@ pub mod docker;
 pub mod environment;
 pub mod fake;
 pub mod owner;
+pub mod passphrase;
 pub mod processes;
 pub mod provision;
 pub mod signals;

@@ -18,7 +18,7 @@ pub struct Cli {
     /// Where test-recovery writes junit.xml and report.json
     #[arg(long, global = true, value_name = "DIR", default_value = "target/recovery")]
     pub report_dir: PathBuf,
-    /// test-recovery: print report.json on standard output, and everything else on standard error
+    /// Print the result as JSON on standard output, and everything else on standard error (test-recovery: its report.json)
     #[arg(long, global = true)]
     pub json: bool,
     /// Print every step and command line, and run nothing
@@ -54,6 +54,14 @@ pub enum Task {
     TestRecovery(tasks::test_recovery::Args),
     /// Back up a stack where it runs, into its vault
     Backup(tasks::backup::Args),
+    /// Make the keys that encrypt and sign backup sets
+    Keys(tasks::keys::Args),
+    /// Say how much is known of a stack's backup sets, up to restoring them
+    Verify(tasks::verify::Args),
+    /// Show which backup sets of a stack are kept and why; with --apply, remove the others
+    Prune(tasks::prune::Args),
+    /// Make a backup set of an archive that an old script wrote
+    Adopt(tasks::adopt::Args),
     /// Build or list the local images that stand in when no registry answers
     Images(tasks::images::Args),
     /// Remove what runs that died left behind

@@ -9,6 +9,11 @@ mod sqlite;
 /// Every engine.
 pub static ENGINES: &[&dyn Engine] = &[&sqlite::Sqlite, &postgres::ENGINE, &files::Files];
 
+/// Their names.
+pub fn names() -> Vec<&'static str> {
+    ENGINES.iter().map(|e| e.name()).collect()
+}
+
 /// The engine of this name.
 pub fn find(name: &str) -> Option<&'static dyn Engine> {
     ENGINES.iter().copied().find(|e| e.name() == name)

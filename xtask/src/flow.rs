@@ -1,15 +1,20 @@
 //! The verbs: back up, restore, drill, publish. They reach the world through the ports only and hold no engine's knowledge.
 
+pub mod adopt;
 pub mod backup;
 pub mod child;
 pub mod diagnose;
 pub mod drill;
 pub mod marks;
+pub mod open_pgp;
 pub mod plan;
 pub mod prove;
+pub mod prune;
 pub mod publish;
 pub mod restore;
 pub mod session;
+pub mod stall;
 pub mod strike;
+pub mod verify;
 pub mod visit;
 pub mod world;

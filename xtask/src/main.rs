@@ -14,16 +14,18 @@ use xtask::adapters::terminal::{Surroundings, Terminal};
 use xtask::adapters::{signals, sqlite, tree};
 use xtask::cli::{Cli, Task};
 use xtask::domain::project::Project;
-use xtask::domain::refusal::Refusal;
+use xtask::domain::refusal::{Refusal, RefusalKind};
 use xtask::exit_code;
-use xtask::flow::publish::{Sinks, forget, harmless, publish, say};
+use xtask::flow::publish::{Sinks, harmless, prepare, publish, say};
 use xtask::flow::world::World;
 use xtask::ports::{Clock, Events, Sites};
 use xtask::tasks;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    match run(&cli) {
+    let done = run(&cli);
+    signals::unless_interrupted();
+    match done {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             let mut text = format!("error: {error:#}\n");
@@ -40,15 +42,36 @@ fn run(cli: &Cli) -> anyhow::Result<u8> {
     let here = Here::find()?;
     match &cli.task {
         Task::Tool(args) => tool(&args.words).map(|()| exit_code::PASSED),
-        Task::Ci(args) if !cli.plan => tasks::ci::run(args, &here.workspace),
+        Task::Ci(args) if !cli.plan && !cli.json => tasks::ci::run(args, &here.workspace),
         Task::TestRecovery(args) if !cli.plan => test_recovery(cli, &here, &load(&here.options(cli))?, args),
         task => {
+            no_json(cli, task)?;
             let mut text = Vec::new();
             let done = if cli.plan { plan(cli, &here, task, &mut text) } else { perform(cli, &here, task, &mut text) };
+            signals::unless_interrupted();
             say(&mut std::io::stdout(), &harmless(&String::from_utf8_lossy(&text), in_actions()))?;
             done
         }
     }
+}
+
+/// What has no JSON says so: a program that asked for it would read words.
+fn no_json(cli: &Cli, task: &Task) -> anyhow::Result<()> {
+    let has = !cli.plan
+        && matches!(
+            task,
+            Task::TestRecovery(_)
+                | Task::Backup(_)
+                | Task::Adopt(_)
+                | Task::Verify(_)
+                | Task::Prune(_)
+                | Task::Sweep(_)
+        );
+    if cli.json && !has {
+        let message = "--json is for the results of test-recovery, backup, adopt, verify, prune and sweep";
+        return Err(Refusal::new(RefusalKind::Configuration, message, "leave --json out").into());
+    }
+    Ok(())
 }
 
 /// What would be done, as text. Nothing in here may do it.
@@ -60,6 +83,13 @@ fn plan(cli: &Cli, here: &Here, task: &Task, out: &mut dyn Write) -> anyhow::Res
         Task::Images(args) => tasks::images::plan(args)?,
         Task::Sweep(_) => tasks::sweep::plan(&std::env::temp_dir()),
         Task::Backup(args) => tasks::backup::plan(load(&here.options(cli))?.stack(&args.stack)?, args)?,
+        Task::Keys(args) => tasks::keys::plan(args),
+        Task::Verify(args) => tasks::verify::plan(load(&here.options(cli))?.stack(&args.stack)?, args),
+        Task::Prune(args) => {
+            let project = load(&here.options(cli))?;
+            tasks::prune::plan(project.stack(&args.stack)?, args, SystemClock::start().wall())?
+        }
+        Task::Adopt(args) => tasks::adopt::plan(load(&here.options(cli))?.stack(&args.stack)?, args)?,
         Task::TestRecovery(args) => tasks::test_recovery::plans(&load(&here.options(cli))?, args)?,
         Task::Ci(args) => tasks::ci::plan(args, &here.workspace),
         Task::Tool(_) => anyhow::bail!("a data tool has no plan"),
@@ -73,10 +103,25 @@ fn perform(cli: &Cli, here: &Here, task: &Task, out: &mut dyn Write) -> anyhow::
     match task {
         Task::Init(args) => tasks::init::run(args, &here.options(cli), out),
         Task::Images(args) => images(cli, here, args, out),
-        Task::Sweep(_) => tasks::sweep::run(&here.world(cli)?, out),
+        Task::Sweep(_) => tasks::sweep::run(&here.world(cli)?, load(&here.options(cli)), cli.json, out),
         Task::Backup(args) => {
             let project = load(&here.options(cli))?;
-            tasks::backup::run(&here.world(cli)?, project.stack(&args.stack)?, args, out)
+            tasks::backup::run(&here.world(cli)?, project.stack(&args.stack)?, args, cli.json, out)
+        }
+        Task::Keys(args) => tasks::keys::run(args, out),
+        Task::Verify(args) => {
+            let project = load(&here.options(cli))?;
+            tasks::verify::run(&here.world(cli)?, project.stack(&args.stack)?, args, cli.json, out)
+        }
+        Task::Prune(args) => {
+            let project = load(&here.options(cli))?;
+            tasks::prune::run(&here.world(cli)?, project.stack(&args.stack)?, args, cli.json, out)
+        }
+        Task::Adopt(args) => {
+            let options = here.options(cli);
+            let project = load(&options)?;
+            let world = here.world(cli)?;
+            tasks::adopt::run(&world, project.stack(&args.stack)?, args, options.environment, cli.json, out)
         }
         Task::Ci(_) | Task::TestRecovery(_) | Task::Tool(_) => anyhow::bail!("this task tells by itself"),
     }
@@ -94,13 +139,21 @@ fn environment(name: &str) -> Option<String> {
 
 fn test_recovery(cli: &Cli, here: &Here, project: &Project, args: &tasks::test_recovery::Args) -> anyhow::Result<u8> {
     let world = here.world(cli)?;
-    forget(&here.folder.join(&cli.report_dir))?;
+    prepare(&here.folder.join(&cli.report_dir))?;
     // What earlier runs left behind when they were killed goes first; a living run's things stay.
-    for name in world.sites.sweep()?.removed {
-        world.events.tell(xtask::domain::event::Event::Note(format!("removed {name}, left behind by a run that died")));
+    let note = |text: String| world.events.tell(xtask::domain::event::Event::Note(text));
+    match world.sites.sweep() {
+        Ok(swept) => {
+            swept.removed.iter().for_each(|name| note(format!("removed {name}, left behind by a run that died")))
+        }
+        // Where nothing can be looked at, nothing can be made either.
+        Err(error) if Refusal::within(&error).is_some() => return Err(error),
+        // What others left is no reason to prove nothing.
+        Err(error) => note(format!("what earlier runs left behind could not be removed: {error:#}")),
     }
     let report = tasks::test_recovery::run(&world, project, args)?;
     drop(world);
+    signals::unless_interrupted();
     let summary = environment("GITHUB_STEP_SUMMARY").map(PathBuf::from);
     let published = publish(
         &report,
@@ -135,7 +188,7 @@ fn images(cli: &Cli, here: &Here, args: &tasks::images::Args, out: &mut dyn Writ
 fn images(_: &Cli, here: &Here, _: &tasks::images::Args, _: &mut dyn Write) -> anyhow::Result<u8> {
     let hint = "build with the `docker` feature, which is on by default";
     let message = format!("this binary was built without Docker and leaves {} alone", here.cache().display());
-    Err(Refusal::new(xtask::domain::refusal::RefusalKind::DockerUnavailable, message, hint).into())
+    Err(Refusal::new(RefusalKind::DockerUnavailable, message, hint).into())
 }
 
 fn tool(words: &[String]) -> anyhow::Result<()> {
@@ -191,11 +244,7 @@ impl Here {
     #[cfg(not(feature = "docker"))]
     fn containers(&self, _run: &str, _clock: &Arc<dyn Clock>) -> anyhow::Result<Result<Arc<dyn Sites>, Refusal>> {
         let hint = "build with the `docker` feature, which is on by default";
-        Ok(Err(Refusal::new(
-            xtask::domain::refusal::RefusalKind::DockerUnavailable,
-            "this binary was built without Docker",
-            hint,
-        )))
+        Ok(Err(Refusal::new(RefusalKind::DockerUnavailable, "this binary was built without Docker", hint)))
     }
 
     fn world(&self, cli: &Cli) -> anyhow::Result<World> {

@@ -4,11 +4,11 @@ use crate::domain::event::Event;
 use crate::domain::exec::{Exec, Exit};
 use crate::domain::mark::Moment;
 use crate::domain::report::Machine;
-use crate::domain::site::{Attachment, Capabilities, ImageIdentity, SiteIdentity, SiteSpec};
+use crate::domain::site::{Attachment, Capabilities, ImageIdentity, SiteIdentity, SiteSpec, VolumeOf};
 use anyhow::Result;
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Time. One implementation serves a whole run, so that all its moments are on one clock.
@@ -110,6 +110,8 @@ pub trait Sites: Send + Sync {
     fn prepare_image(&self, spec: &SiteSpec, events: &dyn Events) -> Result<Option<ImageIdentity>>;
     /// Makes a site. Does not wait for readiness. `purpose` is a short word for names and labels (`drill`, `fresh`).
     fn open(&self, spec: &SiteSpec, purpose: &str) -> Result<Box<dyn OwnedSite>>;
+    /// The folder of this host in which the container engine keeps a volume that the running stack mounts.
+    fn volume(&self, of: &VolumeOf) -> Result<PathBuf>;
     /// Attaches to a place that belongs to somebody.
     fn attach(&self, to: &Attachment) -> Result<Box<dyn Site>>;
     /// Removes what dead runs left behind, and nothing of living ones.

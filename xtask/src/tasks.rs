@@ -1,9 +1,13 @@
 //! One file per `cargo xtask <task>`: its arguments, and what it asks of flow.
 
+pub mod adopt;
 pub mod backup;
 pub mod ci;
 pub mod images;
 pub mod init;
+pub mod keys;
+pub mod prune;
 pub mod sweep;
 pub mod test_recovery;
 pub mod tool;
+pub mod verify;

@@ -5,6 +5,7 @@ use super::rig::{CANARY, Mounted, Tripped, holds_only, refused};
 use crate::docker_rig::docker;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use xtask::domain::refusal::RefusalKind;
 
 const TEST: &str = "faults of a dump";
@@ -64,7 +65,7 @@ fn a_dump_that_does_not_arrive_whole_is_no_backup() {
         count.store(said.parse().unwrap(), Ordering::SeqCst);
     });
     // Nobody waits for the rest of a census whose dump is lost.
-    site.slow_census = true;
+    site.slow_census = Some(600);
     refused(
         rig.backup(&server.store, &site, &server.at),
         RefusalKind::Producer,
@@ -99,4 +100,27 @@ fn a_dump_that_does_not_arrive_whole_is_no_backup() {
     assert!(site.fired());
     assert_eq!(docker(&["inspect", "-f", "{{.State.Running}}", &server.name()]).unwrap(), "false");
     holds_only(&rig.vault(), 1);
+}
+
+#[test]
+fn a_table_that_somebody_empties_meanwhile_is_in_the_backup_with_all_its_rows() {
+    let Some(rig) = rig(TEST, &[IMAGE]) else { return };
+    let server = Server::start(&rig);
+    server.fill();
+    let name = server.name();
+    let mut site = Tripped::dump(server.site(), move || {
+        docker(&["exec", "-d", &name, "psql", "-XqU", "xtask_owner", "-d", "shop", "-c", "TRUNCATE orders"]).unwrap();
+    });
+    // Long after the dump's end: an older snapshot would find the table empty.
+    site.slow_census = Some(5);
+    let taken = rig.backup(&server.store, &site, &server.at).unwrap();
+    assert!(site.fired());
+    assert_eq!(taken.set.manifest.components[0].census.rows(), 30_000);
+    let emptied = || server.sql("shop", "SELECT count(*) FROM orders") == "0";
+    let clock = &rig.world.clock;
+    let deadline = clock.now() + Duration::from_secs(30);
+    while !emptied() {
+        assert!(clock.now() < deadline, "nobody emptied the table");
+        clock.sleep(Duration::from_millis(50));
+    }
 }

@@ -2,7 +2,7 @@
 //! that dies while its client lives.
 
 use super::docker_server::{IMAGE, OLDER, Server, password, rig};
-use super::rig::{Tripped, holds_only, refused};
+use super::rig::{Rig, Tripped, holds_only, refused};
 use crate::docker_rig::docker;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,6 +53,35 @@ fn a_server_out_of_reach_ends_a_dump_within_its_bound_and_is_no_backup() {
     refused(rig.backup(&server.store, &site, &at), RefusalKind::Timeout, &says, "log");
     assert!(site.fired() && state() == "paused", "the server was not paused");
     holds_only(&rig.vault(), 1);
+
+    server.site.resume().unwrap();
+
+    // Without any bound of its own: nothing moves, and that is noticed.
+    let hurried = Rig::hurried(&rig);
+    let frozen = Arc::clone(&server.site);
+    let site = Tripped::dump(client.as_site(), move || frozen.pause().unwrap());
+    let stood = ["back up postgres", "gave no byte for 10 minutes, after "];
+    refused(hurried.backup(&server.store, &site, &at), RefusalKind::Timeout, &stood, "docker compose ps");
+    assert!(site.fired() && state() == "paused", "the server was not paused");
+    holds_only(&hurried.vault(), 0);
+
+    // The dump has ended, and the census still counts: nothing moves that could be counted, but the server is asked.
+    server.site.resume().unwrap();
+    let (frozen, name) = (Arc::clone(&server.site), server.name());
+    let mut site = Tripped::dump(client.as_site(), move || {
+        let (frozen, name) = (Arc::clone(&frozen), name.clone());
+        std::thread::spawn(move || {
+            let dumps = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'xtask-dump'";
+            let ask = ["exec", &name, "psql", "-XAtqU", "xtask_owner", "-d", "shop", "-c", dumps];
+            while docker(&ask).unwrap() != "0" {}
+            frozen.pause().unwrap();
+        });
+    });
+    site.slow_census = Some(600);
+    let mute = ["back up postgres", "the server of postgres did not answer for 10 minutes"];
+    refused(hurried.backup(&server.store, &site, &at), RefusalKind::Timeout, &mute, "docker compose ps");
+    assert!(site.fired() && state() == "paused", "the server was not paused");
+    holds_only(&hurried.vault(), 0);
 
     // It stands still already: the client's own bound is shorter than ours.
     let says = ["back up postgres", "timeout expired"];

@@ -69,12 +69,12 @@ impl Server {
         said(self.site(), &["psql", "-XAtq", "-U", &self.at.user, "-d", database, "-c", script])
     }
 
-    /// Ten MB that do not compress well.
+    /// Thirty MB that do not compress well: more than a pipe and two sockets, grown as large as they can, keep back.
     pub fn fill(&self) {
         self.sql(
             "shop",
             "CREATE TABLE orders AS SELECT i AS id, (SELECT string_agg(md5(random()::text), '') \
-             FROM generate_series(1, 32) WHERE i > 0) AS text FROM generate_series(1, 10000) AS i",
+             FROM generate_series(1, 32) WHERE i > 0) AS text FROM generate_series(1, 30000) AS i",
         );
     }
 

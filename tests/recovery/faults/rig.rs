@@ -1,6 +1,7 @@
 //! What a fault is put into, and how its end is judged: the error, its exit code and hint, and what the vault holds afterwards.
 //! It must not know which fault it was.
 
+use crate::support::Hurried;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -51,6 +52,12 @@ impl Rig {
         let sites: Arc<dyn Sites> = Arc::new(LocalSites::new(directory, containers));
         let world = World { clock: Arc::new(SystemClock::start()), sites, events: Arc::new(Silent), run };
         Self { world, folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// The same places, with a vault of its own and time that flies.
+    pub fn hurried(other: &Self) -> Self {
+        let clock = Arc::new(Hurried(SystemClock::start()));
+        Self { world: World { clock, ..other.world.clone() }, folder: tempfile::tempdir().unwrap() }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -104,7 +111,8 @@ pub fn refused<T>(result: anyhow::Result<T>, kind: RefusalKind, says: &[&str], h
 #[track_caller]
 pub fn holds_only(vault: &Path, sets: usize) {
     let all = std::fs::read_dir(vault).map(|entries| entries.map(|e| e.unwrap().file_name()).collect::<Vec<_>>());
-    let others: Vec<_> = all.unwrap_or_default().into_iter().filter(|name| name != ".lock").collect();
+    let others: Vec<_> =
+        all.unwrap_or_default().into_iter().filter(|name| name != ".lock" && name != "catalog.jsonl").collect();
     assert_eq!(others.len(), sets, "{others:?}");
     let listed = Vault::at(vault).list().unwrap();
     assert_eq!(listed.len(), sets, "{listed:?}");
@@ -124,8 +132,8 @@ pub struct Tripped<'a> {
     pub bytes: u64,
     /// The program's bound, instead of the hours that a large store may take.
     pub limit: Option<Duration>,
-    /// The census that is taken beside the dump would take ten minutes more.
-    pub slow_census: bool,
+    /// The census that is taken beside the dump takes so many seconds more.
+    pub slow_census: Option<u32>,
     fault: Arc<dyn Fn() + Send + Sync>,
     made: Made,
 }
@@ -134,7 +142,7 @@ impl<'a> Tripped<'a> {
     /// Once `pg_dump` has written a quarter of a MiB, which is far from all, and far more than anything could keep back.
     pub fn dump(site: &'a dyn Site, fault: impl Fn() + Send + Sync + 'static) -> Self {
         let (fault, made) = (Arc::new(fault), Made::default());
-        Self { site, program: "pg_dump", bytes: 256 << 10, limit: None, slow_census: false, fault, made }
+        Self { site, program: "pg_dump", bytes: 256 << 10, limit: None, slow_census: None, fault, made }
     }
 
     /// Waits for the end of the fault; whether there was one, and it was made.
@@ -153,8 +161,9 @@ impl Site for Tripped<'_> {
         let tripped = exec.program_name() == self.program;
         let limit = self.limit.filter(|_| tripped).unwrap_or(exec.timeout);
         let mut running = self.site.start(&exec.clone().timeout(limit))?;
-        if self.slow_census && exec.env.iter().any(|(_, value)| value == "xtask-snapshot") {
-            running.stdin = running.stdin.map(|stdin| Box::new(Slow { stdin, texts: 0 }) as _);
+        if let Some(seconds) = self.slow_census.filter(|_| exec.env.iter().any(|(_, value)| value == "xtask-snapshot"))
+        {
+            running.stdin = running.stdin.map(|stdin| Box::new(Slow { stdin, seconds, texts: 0 }) as _);
         }
         if tripped {
             let (fault, made) = (Arc::clone(&self.fault), Arc::clone(&self.made));
@@ -175,6 +184,7 @@ impl Site for Tripped<'_> {
 /// The input of a snapshot session: what is written second is the question for the census.
 struct Slow {
     stdin: Box<dyn Write + Send>,
+    seconds: u32,
     texts: usize,
 }
 
@@ -182,7 +192,7 @@ impl Write for Slow {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.texts += 1;
         if self.texts == 2 {
-            self.stdin.write_all(b"SELECT pg_sleep(600) AS slept \\gset\n")?;
+            writeln!(self.stdin, "SELECT pg_sleep({}) AS slept \\gset", self.seconds)?;
         }
         self.stdin.write_all(bytes)?;
         Ok(bytes.len())

@@ -141,7 +141,9 @@ impl Rig {
 
     /// One act with its feed; the exit status is the caller's to judge.
     pub fn attempt(&self, act: &Act, kept: Option<&Kept>) -> Done {
-        let path = self.folder.path().join("feed");
+        // A file of its own: acts run side by side.
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let path = self.folder.path().join(format!("feed-{}", NEXT.fetch_add(1, Ordering::Relaxed)));
         let file = |path: &PathBuf| Stdio::from(File::open(path).unwrap());
         let stdin = match &act.feed {
             Feed::Nothing => Stdio::null(),
@@ -176,6 +178,16 @@ impl Rig {
         let mut exec = engine().census(&self.at).exec;
         exec.env.retain(|(key, _)| key != "PGAPPNAME");
         exec
+    }
+
+    /// Gives the server an extension made of this script.
+    pub fn extension(&self, name: &str, script: &str) {
+        let folder = self.sql("SELECT setting FROM pg_catalog.pg_config WHERE name = 'SHAREDIR';");
+        let control = "default_version = '1'\nrelocatable = false\n".to_owned();
+        for (ending, text) in [(".control", control), ("--1.sql", script.to_owned())] {
+            let write = Exec::site("dd").arg(format!("of={folder}/extension/{name}{ending}"));
+            self.act(&Act::text(xtask::domain::timeline::Phase::Load, "write", write, text), None);
+        }
     }
 
     /// Another database of the same server, as a target to restore into.

@@ -88,6 +88,7 @@ pub fn run(number: usize, rto: f64) -> Run {
         damages: Vec::new(),
         steps: vec![step("make a private site", 0.82), step("back up", 0.75), step("restore", micro(rto * 0.5))],
         backup: Some(BackupRecord {
+            lacks: Vec::new(),
             id: "20261120T010000Z-000001-k7q2".into(),
             seconds: 0.75,
             plain_bytes: 10_485_760,

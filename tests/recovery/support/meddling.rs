@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use xtask::domain::exec::{Exec, Exit};
 use xtask::domain::report::Machine;
-use xtask::domain::site::{Attachment, Capabilities, ImageIdentity, SiteIdentity, SiteSpec};
+use xtask::domain::site::{Attachment, Capabilities, ImageIdentity, SiteIdentity, SiteSpec, VolumeOf};
 use xtask::ports::{Control, Events, OwnedSite, Running, Site, Sites, Swept};
 
 /// What to do with a command that is about to start.
@@ -171,6 +171,9 @@ impl Sites for Meddling {
             hook: Arc::clone(&self.hook),
             fired: Arc::clone(&self.fired),
         }))
+    }
+    fn volume(&self, of: &VolumeOf) -> anyhow::Result<std::path::PathBuf> {
+        self.inner.volume(of)
     }
     fn attach(&self, to: &Attachment) -> anyhow::Result<Box<dyn Site>> {
         self.inner.attach(to)

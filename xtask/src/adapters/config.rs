@@ -7,8 +7,10 @@ mod infer;
 mod merge;
 mod mounts;
 mod node;
+mod protection;
 mod recovery;
 mod resolve;
+mod retention;
 mod secrets;
 mod service;
 mod source;
@@ -28,6 +30,7 @@ use crate::domain::refusal::{Refusal, RefusalKind};
 use anyhow::{Context, Result};
 use mounts::tidy;
 use recovery::StackText;
+use retention::RetentionText;
 use std::path::{Path, PathBuf};
 
 /// The names under which `recovery.yaml` is looked for.
@@ -102,6 +105,8 @@ pub fn infer(options: &LoadOptions<'_>, given: &Given) -> Result<Project> {
         schedule: None,
         vault: None,
         compression: None,
+        protection: Default::default(),
+        retention: RetentionText::default(),
     };
     let (stack, findings) = resolve::resolve(stack, &options.folder, options.environment)?;
     let notes = vec![format!(

@@ -38,9 +38,15 @@ impl Streams<'_> {
     }
 }
 
+/// Runs a tool's verb on this process's own streams; a drill's verb only where a drill is.
+pub fn on_this_process(args: &[String], run: impl FnOnce(&[String], &mut Streams) -> Result<()>) -> Result<()> {
+    only_in_private_folders(args)?;
+    on_process_streams(|streams| run(args, streams))
+}
+
 /// Runs a tool on this process's own streams. The process dies when the thread that started it ends, so that a killed run leaves
 /// no orphan at work.
-pub fn on_process_streams(tool: impl FnOnce(&mut Streams) -> Result<()>) -> Result<()> {
+fn on_process_streams(tool: impl FnOnce(&mut Streams) -> Result<()>) -> Result<()> {
     #[cfg(target_os = "linux")]
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
         .context("ask to die with the parent process")?;
@@ -57,7 +63,7 @@ pub fn on_process_streams(tool: impl FnOnce(&mut Streams) -> Result<()>) -> Resu
 const DRILL_VERBS: [&str; 5] = ["seed", "churn", "mark", "strike-delete", "strike-corrupt"];
 
 /// Lets a drill's verbs work only in a private folder that a run made: a line pasted from a plan must not destroy somebody's data.
-pub fn only_in_private_folders(args: &[String]) -> Result<()> {
+fn only_in_private_folders(args: &[String]) -> Result<()> {
     let Some(verb) = args.first().filter(|verb| DRILL_VERBS.contains(&verb.as_str())) else { return Ok(()) };
     let here = std::env::current_dir().context("find the working folder")?;
     let owner = here.parent().map(|home| std::fs::read_to_string(home.join(OWNER)).unwrap_or_default());
@@ -110,6 +116,13 @@ impl<'a> Args<'a> {
     /// As [`Args::option`], as a number.
     pub fn number(&mut self, name: &str) -> Result<Option<u64>> {
         self.option(name)?.map(|n| n.parse().with_context(|| format!("{name}: `{n}` is not a number"))).transpose()
+    }
+
+    /// Whether the next word is this one.
+    pub fn flag(&mut self, name: &str) -> bool {
+        let there = self.rest.first().is_some_and(|w| w == name);
+        self.rest = &self.rest[usize::from(there)..];
+        there
     }
 
     /// Nothing may be left over.
@@ -181,8 +194,38 @@ pub fn free_bytes(folder: &Path) -> Result<u64> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+    use crate::domain::census::Census;
+
+    /// What a verb printed.
+    #[derive(Debug)]
+    pub struct Said {
+        pub out: Vec<u8>,
+        pub err: String,
+    }
+
+    impl Said {
+        /// Of a tool that reads this input and gets these words.
+        pub fn of(
+            mut input: &[u8],
+            words: &[&str],
+            tool: impl FnOnce(&[String], &mut Streams) -> Result<()>,
+        ) -> Result<Self> {
+            let words: Vec<String> = words.iter().map(|w| (*w).to_owned()).collect();
+            let (mut out, mut err) = (Vec::new(), Vec::new());
+            tool(&words, &mut Streams { stdin: &mut input, stdout: &mut out, stderr: &mut err })?;
+            Ok(Self { out, err: String::from_utf8(err).unwrap() })
+        }
+
+        pub fn text(&self) -> &str {
+            std::str::from_utf8(&self.out).unwrap()
+        }
+
+        pub fn census(&self) -> Census {
+            Census::parse(self.text()).unwrap()
+        }
+    }
 
     #[test]
     fn a_tool_does_not_leave_its_folder() {

@@ -6,7 +6,7 @@ mod place;
 
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::domain::report::Machine;
-use crate::domain::site::{Attachment, ImageIdentity, SiteSpec};
+use crate::domain::site::{Attachment, ImageIdentity, SiteSpec, VolumeOf};
 use crate::ports::{Events, OwnedSite, Site, Sites, Swept};
 use anyhow::{Result, ensure};
 use home::Run;
@@ -45,6 +45,10 @@ impl Sites for DirectorySites {
             SiteSpec::Directory => Ok(Box::new(OwnedPlace::new(Place::open(&self.run, purpose)?))),
             SiteSpec::Container(_) => Err(no_containers().into()),
         }
+    }
+
+    fn volume(&self, _of: &VolumeOf) -> Result<PathBuf> {
+        Err(no_containers().into())
     }
 
     fn attach(&self, to: &Attachment) -> Result<Box<dyn Site>> {

@@ -12,6 +12,7 @@ mod fault;
 mod heard;
 mod identity;
 mod images;
+mod mounted;
 mod mounts;
 mod owned;
 mod pipe;
@@ -28,12 +29,12 @@ pub use store::DockerImages;
 use crate::domain::event::Event;
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::domain::report::Machine;
-use crate::domain::site::{Attachment, ImageIdentity, SiteSpec};
+use crate::domain::site::{Attachment, ImageIdentity, SiteSpec, VolumeOf};
 use crate::ports::{Events, OwnedSite, Site, Sites, Swept};
 use anyhow::Result;
 use engine::Engine;
 use images::Images;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Sites in containers.
@@ -81,12 +82,16 @@ impl Sites for DockerSites {
         }
     }
 
+    fn volume(&self, of: &VolumeOf) -> Result<PathBuf> {
+        mounts::kept_at(&self.engine, of)
+    }
+
     fn attach(&self, to: &Attachment) -> Result<Box<dyn Site>> {
         match to {
             Attachment::Service { project, service } => {
                 Ok(Box::new(attached::AttachedService::attach(&self.engine, project, service)?))
             }
-            Attachment::Folder(_) => Err(not_ours("attach to a folder").into()),
+            Attachment::Folder(_) | Attachment::Volume(_) => Err(not_ours("attach to a folder").into()),
         }
     }
 

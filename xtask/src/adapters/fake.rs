@@ -13,10 +13,11 @@ pub use clock::ManualClock;
 use crate::domain::exec::Exec;
 use crate::domain::refusal::Refusal;
 use crate::domain::report::Machine;
-use crate::domain::site::{Attachment, ImageIdentity, ImageOrigin, SiteSpec};
+use crate::domain::site::{Attachment, ImageIdentity, ImageOrigin, SiteSpec, VolumeOf};
 use crate::ports::{Clock, Events, OwnedSite, Site, Sites, Swept};
 use anyhow::Result;
 use place::{Attached, OwnedPlace, Place};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// One thing that was asked of the sites, in order.
@@ -183,10 +184,15 @@ impl Sites for FakeSites {
         Ok(Box::new(OwnedPlace(place)))
     }
 
+    fn volume(&self, of: &VolumeOf) -> Result<PathBuf> {
+        self.containers().map(|()| PathBuf::from(format!("/fake-volumes/{}", of.name)))
+    }
+
     fn attach(&self, to: &Attachment) -> Result<Box<dyn Site>> {
         let name = match to {
             Attachment::Service { project, service } => self.containers().map(|()| format!("{project}-{service}"))?,
             Attachment::Folder(folder) => folder.display().to_string(),
+            Attachment::Volume(of) => self.volume(of)?.display().to_string(),
         };
         let place = self.place(|_| name, None);
         self.0.note(Happening::Attached { site: place.name.clone() });

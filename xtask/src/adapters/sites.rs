@@ -4,9 +4,10 @@
 use super::directory::DirectorySites;
 use crate::domain::refusal::Refusal;
 use crate::domain::report::Machine;
-use crate::domain::site::{Attachment, ImageIdentity, SiteSpec};
+use crate::domain::site::{Attachment, ImageIdentity, SiteSpec, VolumeOf};
 use crate::ports::{Events, OwnedSite, Site, Sites, Swept};
 use anyhow::Result;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Why there are no container sites: a message and what to do about it.
@@ -49,10 +50,15 @@ impl Sites for LocalSites {
         self.of(spec)?.open(spec, purpose)
     }
 
+    fn volume(&self, of: &VolumeOf) -> Result<PathBuf> {
+        self.docker()?.volume(of)
+    }
+
     fn attach(&self, to: &Attachment) -> Result<Box<dyn Site>> {
         match to {
             Attachment::Service { .. } => self.docker()?.attach(to),
             Attachment::Folder(_) => self.directory.attach(to),
+            Attachment::Volume(of) => self.directory.attach(&Attachment::Folder(self.volume(of)?)),
         }
     }
 

@@ -1,7 +1,9 @@
 //! The data tool for SQLite files: `xtask __tool sqlite <verb> <database> …`, run by the directory site in the store's folder.
 //! It must not know who asks: each verb prints what its engine description promises.
 
-use crate::adapters::data_tool::{Args, Streams, known_storage, on_process_streams, only_in_private_folders, refuse};
+use crate::adapters::beneath;
+use crate::adapters::data_tool::{Args, Streams, known_storage, on_this_process, refuse};
+use crate::domain::data_tool::ALLOW_EMPTY;
 use crate::domain::engine::MarkTable;
 use crate::domain::refusal::{Refusal, RefusalKind};
 use anyhow::{Context, Result, bail};
@@ -11,6 +13,7 @@ mod census;
 mod digest;
 mod finish;
 mod header;
+mod held;
 mod integrity;
 mod load;
 mod marks;
@@ -26,8 +29,7 @@ mod tests;
 
 /// Runs one verb on this process's streams.
 pub fn tool(args: &[String]) -> Result<()> {
-    only_in_private_folders(args)?;
-    on_process_streams(|streams| run(args, streams))
+    on_this_process(args, run)
 }
 
 /// Runs one verb. Paths are relative to the working folder and stay below it, except those into the scratch folder.
@@ -43,7 +45,7 @@ pub fn run(args: &[String], streams: &mut Streams) -> Result<()> {
         args.end()?;
         return on_copy(verb, &copy, streams).map_err(|e| known(e, &copy));
     }
-    let db = args.own_path("the database file")?;
+    let db = beneath::resolve(Path::new("."), &args.own_path("the database file")?)?;
     at(verb, &db, args, streams).map_err(|e| known(e, &db))
 }
 
@@ -65,7 +67,7 @@ fn at(verb: &str, db: &Path, mut args: Args, streams: &mut Streams) -> Result<()
     match verb {
         "inspect" => probe::inspect(db, streams),
         "facts" => probe::facts(db, streams),
-        "probe" => probe::probe(db, streams),
+        "probe" => probe::probe(db, args.flag(ALLOW_EMPTY), streams),
         "snapshot" => {
             let found = snapshot::take(db, &copy(&mut args)?)?;
             streams.line(format_args!("bytes={}", found.length))

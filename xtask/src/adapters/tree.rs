@@ -1,7 +1,9 @@
 //! The data tool for folders: `xtask __tool files <verb> <folder> …`, run by the directory site. One deterministic archive out, and
 //! archives in only after nothing in them could leave the folder. It must not know who asks.
 
-use crate::adapters::data_tool::{Args, Streams, known_storage, on_process_streams, only_in_private_folders};
+use crate::adapters::beneath;
+use crate::adapters::data_tool::{Args, Streams, known_storage, on_this_process};
+use crate::domain::data_tool::ALLOW_EMPTY;
 use crate::domain::engine::MarkTable;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
@@ -21,8 +23,7 @@ mod walk;
 
 /// Runs one verb on this process's streams.
 pub fn tool(args: &[String]) -> Result<()> {
-    only_in_private_folders(args)?;
-    on_process_streams(|streams| run(args, streams))
+    on_this_process(args, run)
 }
 
 /// Runs one verb. Paths are relative to the working folder and stay below it, except those into the scratch folder.
@@ -40,7 +41,7 @@ pub fn run(args: &[String], streams: &mut Streams) -> Result<()> {
             on_file(verb, &file, streams).map_err(|e| known_storage(e, &file))
         }
         _ => {
-            let folder = args.own_path("the folder")?;
+            let folder = beneath::resolve(Path::new("."), &args.own_path("the folder")?)?;
             at(verb, &folder, args, streams).map_err(|e| known_storage(e, &folder))
         }
     }
@@ -59,7 +60,7 @@ fn at(verb: &str, folder: &Path, mut args: Args, streams: &mut Streams) -> Resul
     match verb {
         "inspect" => census::inspect(folder, streams),
         "facts" => census::facts(folder, streams),
-        "probe" => census::probe(folder, streams),
+        "probe" => census::probe(folder, args.flag(ALLOW_EMPTY), streams),
         "census" => census::print(folder, census::Purpose::Finding, streams),
         "diagnose" => census::print(folder, census::Purpose::Diagnosis, streams),
         "dump" => {

@@ -3,12 +3,14 @@
 
 use super::digest::Tally;
 use super::disk;
+use super::set_key::SetKey;
 use crate::domain::artifact::{Fingerprint, StoredFile};
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::domain::stack::Compression;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The last bytes, held back until all digests were compared: a consumer that knows its format's end and never asks for the
 /// end of the stream cannot finish with bytes that nobody vouched for.
@@ -22,6 +24,8 @@ const WINDOW_LOG: u32 = 23;
 pub(super) struct Checked {
     path: PathBuf,
     wanted: StoredFile,
+    /// The bytes of the file so far.
+    stored: Arc<Mutex<Tally>>,
     decoder: Decoder,
     plain: Tally,
     /// Plain bytes that may be given out before everything is compared.
@@ -33,10 +37,20 @@ pub(super) struct Checked {
 
 impl Checked {
     /// Opens the file and compares its size, reading nothing.
-    pub(super) fn open(path: &Path, wanted: &StoredFile) -> Result<Self, Refusal> {
+    pub(super) fn open(path: &Path, wanted: &StoredFile, key: Option<&SetKey>) -> Result<Self, Refusal> {
         let file = disk::open_sized(path, wanted.stored.bytes)?;
-        let source = BufReader::with_capacity(BUFFER, Source { file, tally: Tally::default() });
+        let stored = Arc::new(Mutex::new(Tally::default()));
+        let source = BufReader::with_capacity(BUFFER, Source { file, tally: Arc::clone(&stored) });
+        let source = match key {
+            None => Opened::Clear(source),
+            Some(key) => Opened::Sealed(Box::new(key.opening(source).map_err(|error| match error {
+                age::DecryptError::Io(e) if e.raw_os_error().is_some() => disk::reading(&e, path),
+                error => disk::damaged(path, &format!("is not encrypted for this set: {error}")),
+            })?)),
+        };
+        let source = BufReader::with_capacity(BUFFER, source);
         Ok(Self {
+            stored,
             decoder: Decoder::new(wanted.compression, source).map_err(|e| disk::reading(&e, path))?,
             path: path.to_owned(),
             plain: Tally::default(),
@@ -80,11 +94,15 @@ impl Checked {
                 self.damaged(&format!("holds more than the {} plain bytes of the manifest", self.wanted.plain.bytes))
             );
         }
-        let source = self.decoder.source();
-        if !source.fill_buf().map_err(|e| disk::reading(&e, &self.path))?.is_empty() {
+        // With encryption this also reads its last piece, without which the file may have been cut.
+        let more = self.decoder.source().fill_buf().map(|more| !more.is_empty());
+        if more.map_err(|e| self.unreadable(&e))? {
             return Err(self.damaged("has data after its end"));
         }
-        let stored = source.get_ref().tally.clone().finish();
+        let stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner).clone().finish();
+        if stored.bytes < self.wanted.stored.bytes {
+            return Err(self.damaged("has data after its end"));
+        }
         let plain = self.plain.clone().finish();
         self.same("stored bytes", &self.wanted.stored, &stored)?;
         self.same("plain bytes", &self.wanted.plain, &plain)?;
@@ -109,12 +127,17 @@ impl Checked {
                     return Ok(n);
                 }
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) if e.raw_os_error().is_some() => return Err(disk::reading(&e, &self.path)),
-                Err(e) => {
-                    return Err(
-                        self.damaged(&format!("does not decompress after {} plain bytes: {e}", self.plain.bytes()))
-                    );
-                }
+                Err(e) => return Err(self.unreadable(&e)),
+            }
+        }
+    }
+
+    fn unreadable(&self, error: &io::Error) -> Refusal {
+        match error.raw_os_error() {
+            Some(_) => disk::reading(error, &self.path),
+            None => {
+                let at = self.plain.bytes();
+                self.damaged(&format!("cannot be decrypted or decompressed after {at} plain bytes: {error}"))
             }
         }
     }
@@ -157,26 +180,41 @@ struct Carried(#[source] Refusal);
 /// The file, counted and digested on the way.
 struct Source {
     file: File,
-    tally: Tally,
+    tally: Arc<Mutex<Tally>>,
 }
 
 impl Read for Source {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let n = self.file.read(into)?;
-        self.tally.update(&into[..n]);
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner).update(&into[..n]);
         Ok(n)
+    }
+}
+
+/// The file's bytes, decrypted when they are encrypted.
+enum Opened {
+    Clear(BufReader<Source>),
+    Sealed(Box<age::stream::StreamReader<BufReader<Source>>>),
+}
+
+impl Read for Opened {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Clear(from) => from.read(into),
+            Self::Sealed(from) => from.read(into),
+        }
     }
 }
 
 /// A decompressor that reads exactly one frame or member.
 enum Decoder {
-    Zstd(Box<zstd::stream::read::Decoder<'static, BufReader<Source>>>),
-    Gzip(Box<flate2::bufread::GzDecoder<BufReader<Source>>>),
-    None(BufReader<Source>),
+    Zstd(Box<zstd::stream::read::Decoder<'static, BufReader<Opened>>>),
+    Gzip(Box<flate2::bufread::GzDecoder<BufReader<Opened>>>),
+    None(BufReader<Opened>),
 }
 
 impl Decoder {
-    fn new(compression: Compression, from: BufReader<Source>) -> io::Result<Self> {
+    fn new(compression: Compression, from: BufReader<Opened>) -> io::Result<Self> {
         Ok(match compression {
             Compression::Zstd => {
                 let mut decoder = zstd::stream::read::Decoder::with_buffer(from)?.single_frame();
@@ -196,7 +234,7 @@ impl Decoder {
         }
     }
 
-    fn source(&mut self) -> &mut BufReader<Source> {
+    fn source(&mut self) -> &mut BufReader<Opened> {
         match self {
             Self::Zstd(from) => from.get_mut(),
             Self::Gzip(from) => from.get_mut(),

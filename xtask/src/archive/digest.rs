@@ -28,6 +28,19 @@ impl Tally {
     }
 }
 
+/// The fingerprint of everything that a reader gives.
+pub(super) fn of_reader(mut from: impl std::io::Read) -> std::io::Result<Fingerprint> {
+    let (mut tally, mut buffer) = (Tally::default(), vec![0; 256 * 1024]);
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => return Ok(tally.finish()),
+            Ok(n) => tally.update(&buffer[..n]),
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+}
+
 /// The fingerprint of bytes in memory.
 pub(super) fn of(bytes: &[u8]) -> Fingerprint {
     let mut tally = Tally::default();

@@ -5,9 +5,9 @@ use crate::domain::refusal::{Refusal, RefusalKind};
 use anyhow::Result;
 use rustix::fs::{CWD, OFlags, RenameFlags, statvfs};
 use rustix::io::Errno;
-use std::fs::{File, OpenOptions};
-use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 /// Creates a file that nobody else can read, never opening one that is there already and never following a link.
@@ -15,6 +15,19 @@ pub(super) fn create(path: &Path) -> Result<File> {
     let flags = (OFlags::NOFOLLOW | OFlags::CLOEXEC).bits().cast_signed();
     let created = OpenOptions::new().write(true).create_new(true).mode(0o600).custom_flags(flags).open(path);
     created.map_err(|e| storage(&e, "create", path, None))
+}
+
+/// Writes a secret into a new file that nobody else can read; never over a file that is there.
+pub(super) fn write_secret(path: &Path, bytes: &[u8]) -> Result<()> {
+    if std::fs::symlink_metadata(path).is_ok() {
+        let message = format!("{} is there already", path.display());
+        return Err(
+            Refusal::new(RefusalKind::Configuration, message, "name another file, or move that one away").into()
+        );
+    }
+    let mut file = create(path)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    written.map_err(|e| storage(&e, "write", path, Some(bytes.len() as u64)))
 }
 
 /// Opens a regular file for reading; a link, folder or pipe is refused, and a pipe without a writer does not hang.
@@ -51,6 +64,17 @@ pub(super) fn rename_new(from: &Path, to: &Path) -> Result<()> {
         other => other.map_err(io::Error::from),
     };
     renamed.map_err(|e| storage(&e, "publish", to, None))
+}
+
+/// Makes a folder that nobody else can look into, with those above it that are missing, durable on return.
+pub(super) fn make_folder(path: &Path) -> Result<()> {
+    let missing: Vec<&Path> = path.ancestors().take_while(|p| !p.as_os_str().is_empty() && !p.exists()).collect();
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|e| storage(&e, "create", path, None))?;
+    // Each name is kept by the folder above it.
+    let above =
+        |folder: &&Path| folder.parent().map(|p| if p.as_os_str().is_empty() { Path::new(".") } else { p }.to_owned());
+    missing.iter().filter_map(above).try_for_each(|folder| sync_folder(&folder))
 }
 
 /// Makes the entries of a folder durable.

@@ -1,9 +1,10 @@
-//! One pass of one artifact: count and digest, compress, count and digest again, to a new file; and back.
+//! One pass of one artifact: count and digest, compress, encrypt, count and digest again, to a new file; and back.
 //! Memory is bounded and flat for any size. It must not know what a set is.
 
 use super::checked::Checked;
 use super::digest::Tally;
 use super::disk;
+use super::set_key::SetKey;
 use crate::domain::artifact::{Fingerprint, StoredFile};
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::domain::stack::Compression;
@@ -28,7 +29,8 @@ pub struct Stored {
     pub stored: Fingerprint,
 }
 
-/// Stores all of `from` in the new file `to` (mode 0600, never an existing one, never through a link), durable on return.
+/// Stores all of `from` in the new file `to` (mode 0600, never an existing one, never through a link), durable on return, and
+/// encrypted when there is a key.
 /// `progress` is told the plain bytes so far. On any error the file is removed again.
 ///
 /// # Errors
@@ -37,10 +39,11 @@ pub fn store(
     from: &mut dyn Read,
     to: &Path,
     compression: Compression,
+    key: Option<&SetKey>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Stored> {
     let file = disk::create(to)?;
-    let stored = pump(from, &file, to, compression, progress);
+    let stored = pump(from, &file, to, compression, key, progress);
     if stored.is_err() {
         let _ = std::fs::remove_file(to);
     }
@@ -53,16 +56,16 @@ pub fn store(
 ///
 /// # Errors
 /// `Refusal` of kind `Integrity` (missing, wrong size, not a regular file) or `Storage`.
-pub fn open(path: &Path, file: &StoredFile) -> Result<Box<dyn Read + Send>> {
-    Ok(Box::new(Checked::open(path, file)?))
+pub fn open(path: &Path, file: &StoredFile, key: Option<&SetKey>) -> Result<Box<dyn Read + Send>> {
+    Ok(Box::new(Checked::open(path, file, key)?))
 }
 
 /// Reads a stored file to its end, so that every size and digest is compared.
 ///
 /// # Errors
 /// As [`open`] and its reader.
-pub fn verify(path: &Path, file: &StoredFile) -> Result<()> {
-    let mut reader = Checked::open(path, file)?;
+pub fn verify(path: &Path, file: &StoredFile, key: Option<&SetKey>) -> Result<()> {
+    let mut reader = Checked::open(path, file, key)?;
     let mut buffer = vec![0; CHUNK];
     while reader.read(&mut buffer)? > 0 {}
     Ok(())
@@ -73,10 +76,16 @@ fn pump(
     file: &File,
     path: &Path,
     compression: Compression,
+    key: Option<&SetKey>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Stored> {
     let full = |e: &io::Error, chunk: usize| disk::storage(e, "write", path, Some(chunk as u64));
-    let mut encoder = Encoder::new(compression, Counted { file, tally: Tally::default() }).map_err(|e| full(&e, 0))?;
+    let counted = Counted { file, tally: Tally::default() };
+    let sink = match key {
+        Some(key) => Sink::Sealed(Box::new(key.sealing(counted)?)),
+        None => Sink::Clear(counted),
+    };
+    let mut encoder = Encoder::new(compression, sink).map_err(|e| full(&e, 0))?;
     let mut plain = Tally::default();
     let mut buffer = vec![0; CHUNK];
     loop {
@@ -126,15 +135,48 @@ impl Write for Counted<'_> {
     }
 }
 
-/// A compressor in front of the file.
+/// The file, perhaps with encryption in front of it.
+enum Sink<'f> {
+    Clear(Counted<'f>),
+    Sealed(Box<age::stream::StreamWriter<Counted<'f>>>),
+}
+
+impl<'f> Sink<'f> {
+    fn finish(self) -> io::Result<Counted<'f>> {
+        let mut file = match self {
+            Self::Clear(to) => to,
+            Self::Sealed(to) => to.finish()?,
+        };
+        file.flush()?;
+        Ok(file)
+    }
+}
+
+impl Write for Sink<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Clear(to) => to.write(bytes),
+            Self::Sealed(to) => to.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Clear(to) => to.flush(),
+            Self::Sealed(to) => to.flush(),
+        }
+    }
+}
+
+/// A compressor in front of that.
 enum Encoder<'f> {
-    Zstd(zstd::stream::write::Encoder<'static, Counted<'f>>),
-    Gzip(flate2::write::GzEncoder<Counted<'f>>),
-    None(Counted<'f>),
+    Zstd(zstd::stream::write::Encoder<'static, Sink<'f>>),
+    Gzip(flate2::write::GzEncoder<Sink<'f>>),
+    None(Sink<'f>),
 }
 
 impl<'f> Encoder<'f> {
-    fn new(compression: Compression, to: Counted<'f>) -> io::Result<Self> {
+    fn new(compression: Compression, to: Sink<'f>) -> io::Result<Self> {
         Ok(match compression {
             Compression::Zstd => {
                 let mut encoder = zstd::stream::write::Encoder::new(to, 3)?;
@@ -157,13 +199,12 @@ impl<'f> Encoder<'f> {
     }
 
     fn finish(self) -> io::Result<Counted<'f>> {
-        let mut file = match self {
+        let sink = match self {
             Self::Zstd(to) => to.finish()?,
             Self::Gzip(to) => to.finish()?,
             Self::None(to) => to,
         };
-        file.flush()?;
-        Ok(file)
+        sink.finish()
     }
 }
 

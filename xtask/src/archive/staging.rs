@@ -1,34 +1,64 @@
 //! A set in the making: a folder that no listing shows, until one rename makes it a set. Whatever happens before leaves nothing
 //! that looks like a backup. It must not know how the data was produced.
 
+use super::access::Access;
+use super::catalog::{self, Line};
 use super::lock::Lock;
 use super::manifest::{self, Id};
+use super::reading::Reading;
 use super::set::{BackupSet, sound};
-use super::{disk, pipeline};
-use crate::domain::artifact::{Manifest, StoredFile};
+use super::set_key::{SCHEME, SetKey};
+use super::{digest, disk, pipeline, signature};
+use crate::domain::artifact::{Manifest, Seal, StoredFile};
 use anyhow::{Context, Result, ensure};
 use std::fs::DirBuilder;
 use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A set in the making, under the vault's lock. Dropping it without [`Staging::commit`] removes it.
-#[derive(Debug)]
 pub struct Staging {
     vault: PathBuf,
     folder: PathBuf,
     id: String,
     sequence: u64,
     stack: String,
+    previous: Option<String>,
+    key: Option<SetKey>,
+    access: Arc<Access>,
     _lock: Lock,
 }
 
+/// Where a new set stands in its vault.
+pub(super) struct Standing<'a> {
+    pub(super) id: Id,
+    pub(super) stack: &'a str,
+    /// SHA-256 of the manifest of the set before it.
+    pub(super) previous: Option<String>,
+}
+
+impl std::fmt::Debug for Staging {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Staging({})", self.folder.display())
+    }
+}
+
 impl Staging {
-    pub(super) fn make(vault: &Path, name: &str, id: &Id, stack: &str, lock: Lock) -> Result<Self> {
+    pub(super) fn make(
+        vault: &Path,
+        name: &str,
+        standing: Standing<'_>,
+        access: Arc<Access>,
+        lock: Lock,
+    ) -> Result<Self> {
+        let Standing { id, stack, previous } = standing;
+        let key = access.encryption.is_on().then(SetKey::generate);
         let folder = vault.join(name);
         DirBuilder::new().mode(0o700).create(&folder).map_err(|e| disk::storage(&e, "create", &folder, None))?;
         let (id, sequence) = (id.to_string(), id.sequence);
-        Ok(Self { vault: vault.to_owned(), folder, id, sequence, stack: stack.to_owned(), _lock: lock })
+        let (vault, stack) = (vault.to_owned(), stack.to_owned());
+        Ok(Self { vault, folder, id, sequence, stack, previous, key, access, _lock: lock })
     }
 
     /// The id that the set will have.
@@ -41,13 +71,19 @@ impl Staging {
         self.sequence
     }
 
+    /// What the set's files are to be encrypted with; `None` = they are not.
+    pub fn key(&self) -> Option<&SetKey> {
+        self.key.as_ref()
+    }
+
     /// Where a file of the set is to be stored; `file` is a plain name, which `commit` checks.
     pub fn path(&self, file: &str) -> PathBuf {
         self.folder.join(file)
     }
 
     /// Makes the set exist: manifest and digest are written, everything made durable, every artifact read back and compared,
-    /// and the folder gets its final name by one rename that replaces nothing.
+    /// and the folder gets its final name by one rename that replaces nothing. What the manifest says of encryption and of the set
+    /// before this one is filled in here.
     ///
     /// # Errors
     /// Anything wrong leaves no set: a manifest that is not this staging's or does not fit the files, `Integrity`, `Storage`.
@@ -55,7 +91,7 @@ impl Staging {
         self.publish(manifest).with_context(|| format!("commit backup set {}", self.id))
     }
 
-    fn publish(&self, manifest: Manifest) -> Result<BackupSet> {
+    fn publish(&self, mut manifest: Manifest) -> Result<BackupSet> {
         let ours = (manifest.id.as_str(), manifest.sequence, manifest.stack.as_str());
         ensure!(
             ours == (&self.id, self.sequence, &self.stack),
@@ -63,14 +99,35 @@ impl Staging {
             self.id,
             self.stack
         );
-        let bytes = manifest::write(&manifest)?;
+        manifest.previous.clone_from(&self.previous);
+        let rest = match &self.key {
+            None => None,
+            Some(key) => {
+                manifest.requires = vec![manifest::AGE.to_owned()];
+                manifest.seal = Some(Seal { scheme: SCHEME.to_owned(), recipient: key.recipient() });
+                let wrapped = key.wrapped(&self.access.encryption)?;
+                self.record(&manifest::key_name(&wrapped), &wrapped)?;
+                let mut sealed = Vec::new();
+                let mut to = key.sealing(&mut sealed)?;
+                to.write_all(&manifest::write_rest(&manifest)?)?;
+                to.finish()?;
+                self.record(manifest::REST_NAME, &sealed)?;
+                Some(digest::of(&sealed))
+            }
+        };
+        let bytes = manifest::write(&manifest, rest)?;
         self.record(manifest::NAME, &bytes)?;
         self.record(manifest::DIGEST_NAME, manifest::digest_line(&bytes).as_bytes())?;
-        let written = sound(&self.folder, &self.id).map_err(|why| disk::damaged(&self.folder, &why))?;
-        for file in written.components.iter().flat_map(|c| &c.files) {
-            settle(&self.folder.join(&file.file), file)?;
+        if let Some(signer) = &self.access.signer {
+            self.record(signature::NAME, signer.sign(&bytes, &self.id)?.as_bytes())?;
+        }
+        let written = sound(&self.folder, &self.id, &self.access);
+        let written = written.map_err(|why| disk::damaged(&self.folder, &why))?;
+        for file in manifest.components.iter().flat_map(|c| &c.files) {
+            settle(&self.folder.join(&file.file), file, self.key.as_ref())?;
         }
         disk::sync_folder(&self.folder)?;
+        let reading = Arc::new(Reading::begin(&self.folder)?);
         let folder = self.vault.join(&self.id);
         disk::rename_new(&self.folder, &folder)?;
         if let Err(error) = disk::sync_folder(&self.vault) {
@@ -78,7 +135,9 @@ impl Staging {
             let _ = disk::rename_new(&folder, &self.folder);
             return Err(error);
         }
-        Ok(BackupSet { folder, manifest })
+        // A set without its line is whole: the next run that begins writes the line.
+        let _ = catalog::append(&self.vault, &[Line::of(&written)]);
+        Ok(BackupSet::new(folder, manifest, self.key.clone(), reading))
     }
 
     fn record(&self, name: &str, bytes: &[u8]) -> Result<()> {
@@ -97,9 +156,9 @@ impl Drop for Staging {
 }
 
 /// Makes a file durable, whoever wrote it, and reads it back from the disk rather than from memory where that can be asked for.
-fn settle(path: &Path, file: &StoredFile) -> Result<()> {
+fn settle(path: &Path, file: &StoredFile, key: Option<&SetKey>) -> Result<()> {
     let opened = disk::open(path)?;
     opened.sync_all().map_err(|e| disk::storage(&e, "make durable", path, None))?;
     let _ = rustix::fs::fadvise(&opened, 0, None, rustix::fs::Advice::DontNeed);
-    pipeline::verify(path, file)
+    pipeline::verify(path, file, key)
 }

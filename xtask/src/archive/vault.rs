@@ -1,27 +1,45 @@
 //! A vault: the folder where one stack's backup sets live. A set exists once its folder has its final name, which it gets by
 //! one rename after everything in it was made durable and read back. It must not know how the data was produced.
 
-use super::disk;
+use super::access::Access;
 use super::lock::Lock;
-use super::manifest::{self, Id};
+use super::manifest::{self, Id, Public};
+pub use super::reading::Obstacle;
+use super::reading::Reading;
 pub use super::set::BackupSet;
-use super::set::sound;
+use super::set::{sound, verify_stored};
 pub use super::staging::Staging;
-use crate::domain::artifact::Manifest;
+use super::staging::Standing;
+use super::{catalog, disk};
+use crate::domain::artifact::Outline;
 use crate::domain::refusal::{Refusal, RefusalKind};
 use anyhow::{Context, Result, ensure};
-use std::fs::DirBuilder;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+mod beside;
+mod removal;
+
+pub use removal::{Left, Look, Removal};
 
 /// Where a run collects its files before the commit.
 const PARTIAL: &str = ".partial-";
+/// What a set is called from the moment it is removed until its files are gone.
+const TRASH: &str = ".trash-";
 
 /// The folder where one stack's backup sets live.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Vault {
     folder: PathBuf,
+    access: Arc<Access>,
+}
+
+impl std::fmt::Debug for Vault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Vault({})", self.folder.display())
+    }
 }
 
 /// One entry of a vault.
@@ -29,14 +47,26 @@ pub struct Vault {
 pub struct Listed {
     /// The folder's name.
     pub id: String,
-    /// Its manifest, or why it is damaged.
-    pub manifest: std::result::Result<Manifest, String>,
+    /// What everybody may know of it, or why it is damaged.
+    pub public: std::result::Result<Public, String>,
+}
+
+impl Listed {
+    /// When the set was begun, as its name says; `None` when the folder is not named like a set.
+    pub fn at(&self) -> Option<jiff::Timestamp> {
+        Id::parse(&self.id).map(|id| id.time)
+    }
 }
 
 impl Vault {
-    /// The vault in this folder. Creates nothing.
+    /// The vault in this folder, without encryption or signatures. Creates nothing.
     pub fn at(path: &Path) -> Self {
-        Self { folder: path.to_owned() }
+        Self::with(path, Access::default())
+    }
+
+    /// The vault in this folder, with what its sets are protected by. Creates nothing.
+    pub fn with(path: &Path, access: Access) -> Self {
+        Self { folder: path.to_owned(), access: Arc::new(access) }
     }
 
     /// Begins a set: makes the vault (mode 0700) where it is missing, takes its lock, removes what dead runs left, and makes
@@ -50,19 +80,46 @@ impl Vault {
         self.make()?;
         let lock = Lock::take(&self.folder, run, wall)?;
         let names = self.names()?;
-        for stale in names.iter().filter(|n| n.starts_with(PARTIAL)) {
-            disk::remove(&self.folder.join(stale))?;
-        }
+        self.clear(&names)?;
         let newest = names.iter().filter_map(|n| Id::parse(n)).max();
         let second = jiff::Timestamp::from_second(wall.as_second()).context("read the clock")?;
         if let Some(id) = newest.as_ref().filter(|id| id.time > second) {
             return Err(backwards(id, second).into());
         }
-        if let Some(other) = self.list()?.iter().filter_map(|l| l.manifest.as_ref().ok()).find(|m| m.stack != stack) {
+        let sets: Vec<Public> = self.list()?.into_iter().filter_map(|l| l.public.ok()).collect();
+        if let Some(other) = sets.iter().map(|s| &s.outline).find(|o| o.stack != stack) {
             return Err(foreign(&self.folder, stack, other).into());
         }
+        // A catalog that cannot be read costs nobody tonight's backup: it repeats what the manifests say, and `verify` tells of it.
+        if let Ok(lines) = catalog::read(&self.folder) {
+            catalog::append(&self.folder, &catalog::missing(&lines, &sets))?;
+        }
         let sequence = names.iter().filter_map(|n| Id::parse(n)).map(|id| id.sequence).max().unwrap_or(0) + 1;
-        Staging::make(&self.folder, &format!("{PARTIAL}{run}"), &Id::new(second, sequence), stack, lock)
+        let previous = sets.last().map(|set| set.sha256.clone());
+        let standing = Standing { id: Id::new(second, sequence), stack, previous };
+        Staging::make(&self.folder, &format!("{PARTIAL}{run}"), standing, Arc::clone(&self.access), lock)
+    }
+
+    /// Removes what dead runs left in the making; returns what it removed. A vault that is not there, or that a living run holds,
+    /// is left alone.
+    ///
+    /// # Errors
+    /// `Refusal` of kind `Storage`.
+    pub fn sweep(&self, run: &str, wall: jiff::Timestamp) -> Result<Vec<PathBuf>> {
+        let left = |name: &String| name.starts_with(PARTIAL) || name.starts_with(TRASH);
+        let stale = |names: Vec<String>| names.into_iter().filter(left).collect::<Vec<_>>();
+        if stale(self.names()?).is_empty() {
+            return Ok(Vec::new());
+        }
+        let _lock = match Lock::take(&self.folder, run, wall) {
+            Err(error) if Refusal::within(&error).is_some_and(|r| r.kind == RefusalKind::Locked) => {
+                return Ok(Vec::new());
+            }
+            lock => lock?,
+        };
+        let paths: Vec<PathBuf> = stale(self.names()?).iter().map(|name| self.folder.join(name)).collect();
+        paths.iter().try_for_each(|path| disk::remove(path))?;
+        Ok(paths)
     }
 
     /// What the vault holds, oldest first. A folder that is not a sound set is listed as damaged. Sizes are checked, contents
@@ -71,30 +128,98 @@ impl Vault {
     /// # Errors
     /// `Refusal` of kind `Storage` when the folder cannot be read.
     pub fn list(&self) -> Result<Vec<Listed>> {
-        let mut names: Vec<String> = self.names()?.into_iter().filter(|n| !n.starts_with('.')).collect();
+        let shown = |name: &String| !name.starts_with('.') && name != catalog::NAME;
+        let mut names: Vec<String> = self.names()?.into_iter().filter(shown).collect();
         names.sort_by_key(|name| (Id::parse(name), name.clone()));
-        Ok(names.into_iter().map(|id| Listed { manifest: sound(&self.folder.join(&id), &id), id }).collect())
+        let listed = |id: String| Listed { public: sound(&self.folder.join(&id), &id, &self.access), id };
+        Ok(names.into_iter().map(listed).collect())
     }
 
-    /// The set with this id, or the newest one (`latest`).
+    /// The set with this id, or the newest one (`latest`). An adopted set is never the latest: its data is older than it is.
     ///
     /// # Errors
-    /// `Refusal` of kind `NoBackup`; `Integrity` when that set is damaged (a damaged newest set is never passed over silently).
+    /// `Refusal` of kind `NoBackup`; `Integrity` when that set is damaged (a damaged newest set is never passed over silently);
+    /// `WrongKey` when it is encrypted and no key opens it.
     pub fn find(&self, which: &str) -> Result<BackupSet> {
+        let found = self.listed(which)?;
+        match found.public {
+            Ok(_) => self.open(&found.id),
+            Err(why) => Err(disk::damaged(&self.folder.join(&found.id), &why).into()),
+        }
+    }
+
+    /// The entry of this id, or the newest one that is named like a set.
+    fn listed(&self, which: &str) -> Result<Listed> {
         let mut sets = self.list()?;
         let index = match which {
-            "latest" => sets.iter().rposition(|l| Id::parse(&l.id).is_some()),
+            "latest" => {
+                let adopted = |l: &Listed| l.public.as_ref().is_ok_and(|p| p.outline.adopted());
+                sets.iter().rposition(|l| Id::parse(&l.id).is_some() && !adopted(l))
+            }
             id => sets.iter().position(|l| l.id == id),
         };
-        let Some(found) = index.map(|i| sets.swap_remove(i)) else {
-            let ids: Vec<&str> = sets.iter().filter(|l| l.manifest.is_ok()).map(|l| l.id.as_str()).collect();
-            return Err(missing(&self.folder, which, &ids).into());
-        };
+        index.map(|i| sets.swap_remove(i)).ok_or_else(|| {
+            let ids: Vec<&str> = sets.iter().filter(|l| l.public.is_ok()).map(|l| l.id.as_str()).collect();
+            missing(&self.folder, which, &ids).into()
+        })
+    }
+
+    /// As [`Vault::find`], without a key: the set's folder and what everybody may know of it. This is level 0 of `verify`.
+    ///
+    /// # Errors
+    /// As [`Vault::find`], less `WrongKey`.
+    pub fn outline(&self, which: &str) -> Result<(PathBuf, Public)> {
+        let found = self.listed(which)?;
         let folder = self.folder.join(&found.id);
-        match found.manifest {
-            Ok(manifest) => Ok(BackupSet { folder, manifest }),
+        match found.public {
+            Ok(public) => Ok((folder, public)),
             Err(why) => Err(disk::damaged(&folder, &why).into()),
         }
+    }
+
+    /// The set with this id, held against removal.
+    ///
+    /// # Errors
+    /// `Refusal` of kind `NoBackup` (it was removed at this moment), `Integrity`, `WrongKey` or `Storage`.
+    pub fn open(&self, id: &str) -> Result<BackupSet> {
+        let folder = self.folder.join(id);
+        let reading = Arc::new(Reading::begin(&folder)?);
+        let public = sound(&folder, id, &self.access).map_err(|why| disk::damaged(&folder, &why))?;
+        Ok(BackupSet::open(folder, public, &self.access, reading)?)
+    }
+
+    /// Reads every stored byte of a set and compares its digest, which needs no key: level 1 of `verify`. Returns the bytes read.
+    ///
+    /// # Errors
+    /// `Refusal` of kind `Integrity` or `Storage`.
+    pub fn verify_stored(&self, folder: &Path, outline: &Outline) -> Result<u64> {
+        let _reading = Reading::begin(folder)?;
+        Ok(verify_stored(folder, outline)?)
+    }
+
+    /// What does not fit together among the sets and the catalog, a sentence each. A catalog that cannot be read is one more.
+    ///
+    /// # Errors
+    /// `Refusal` of kind `Storage` when the folder cannot be read.
+    pub fn contradictions(&self) -> Result<Vec<String>> {
+        let (mut sets, mut damaged) = (Vec::new(), Vec::new());
+        for listed in self.list()? {
+            match listed.public {
+                Ok(public) => sets.push(public),
+                Err(_) => damaged.push(listed.id),
+            }
+        }
+        let (lines, unread) = match catalog::read(&self.folder) {
+            Ok(lines) => (lines, None),
+            Err(refusal) => (Vec::new(), Some(format!("the catalog cannot be read: {}", refusal.message))),
+        };
+        Ok(unread.into_iter().chain(catalog::contradictions(&lines, &sets, &damaged)).collect())
+    }
+
+    /// Removes what dead runs left behind. Only for whoever holds the lock.
+    fn clear(&self, names: &[String]) -> Result<()> {
+        let stale = names.iter().filter(|n| n.starts_with(PARTIAL) || n.starts_with(TRASH));
+        stale.map(|name| self.folder.join(name)).try_for_each(|path| disk::remove(&path))
     }
 
     /// The names in the folder that are text; a name that is not cannot be one of ours and is shown lossily, as damaged.
@@ -110,8 +235,12 @@ impl Vault {
     }
 
     fn make(&self) -> Result<()> {
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.folder);
-        made.map_err(|e| disk::storage(&e, "create", &self.folder, None))?;
+        disk::make_folder(&self.folder)?;
+        self.private()
+    }
+
+    /// Whether nobody else can put something there.
+    fn private(&self) -> Result<()> {
         let found = std::fs::metadata(&self.folder).map_err(|e| disk::reading(&e, &self.folder))?;
         let trouble = if found.uid() != rustix::process::geteuid().as_raw() {
             format!("belongs to user {}", found.uid())
@@ -137,7 +266,7 @@ fn backwards(newest: &Id, now: jiff::Timestamp) -> Refusal {
     )
 }
 
-fn foreign(vault: &Path, stack: &str, other: &Manifest) -> Refusal {
+fn foreign(vault: &Path, stack: &str, other: &Outline) -> Refusal {
     Refusal::new(
         RefusalKind::Preflight,
         format!("vault {} holds sets of stack {}, not of {stack}", vault.display(), other.stack),
@@ -154,5 +283,7 @@ fn missing(vault: &Path, which: &str, ids: &[&str]) -> Refusal {
     Refusal::new(RefusalKind::NoBackup, format!("{what} in {}", vault.display()), hint)
 }
 
+#[cfg(test)]
+mod protected;
 #[cfg(test)]
 mod tests;

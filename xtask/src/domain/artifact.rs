@@ -1,4 +1,5 @@
 //! Artifacts and backup sets: what a manifest records. It must not know where a vault is or how files are written.
+//! Fields stand in the order of the alphabet, because a manifest's canonical form has its keys so; a test compares.
 
 use super::census::Census;
 use super::stack::Compression;
@@ -14,46 +15,142 @@ pub const SCHEMA: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
+    /// One a store.
+    pub components: Vec<Component>,
+    /// When the run ended, RFC 3339 UTC.
+    pub finished_at: String,
     /// Always [`FORMAT`].
     pub format: String,
-    /// Always [`SCHEMA`].
-    pub schema: u32,
-    /// Features a reader must know to read this set; a reader refuses what it does not know.
-    pub requires: Vec<String>,
     /// The set's id, equal to its folder's name: `20261120T010000Z-000123-k7q2` (UTC, sequence, random).
     pub id: String,
+    /// SHA-256 of the exact bytes of the manifest of the newest set before this one; missing in a vault's first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<String>,
+    /// Features a reader must know to read this set; a reader refuses what it does not know.
+    pub requires: Vec<String>,
+    /// Always [`SCHEMA`].
+    pub schema: u32,
+    /// How its files are encrypted; missing when they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seal: Option<Seal>,
     /// One more than the newest set's before it.
     pub sequence: u64,
     /// The stack.
     pub stack: String,
+    /// When the run began, RFC 3339 UTC; for display, never for measuring.
+    pub started_at: String,
     /// `xtask` and its version.
     pub tool: String,
-    /// When the run began and ended, RFC 3339 UTC; for display, never for measuring.
-    pub started_at: String,
-    /// When the run ended.
-    pub finished_at: String,
+}
+
+/// How the files of a set are encrypted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Seal {
+    /// The public half of the set's own identity (`age1…`). The identity is in the set's key file, encrypted for its readers.
+    pub recipient: String,
+    /// The format of every encrypted file: `age-encryption.org/v1`.
+    pub scheme: String,
+}
+
+/// What a manifest says without any key: everything but what would tell of the content, which an encrypted set keeps apart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Outline {
     /// One a store.
-    pub components: Vec<Component>,
+    pub components: Vec<ComponentOutline>,
+    /// As in [`Manifest`].
+    pub finished_at: String,
+    /// As in [`Manifest`].
+    pub format: String,
+    /// As in [`Manifest`].
+    pub id: String,
+    /// As in [`Manifest`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<String>,
+    /// As in [`Manifest`].
+    pub requires: Vec<String>,
+    /// Where the rest of the manifest is, encrypted; missing when nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rest: Option<Fingerprint>,
+    /// As in [`Manifest`].
+    pub schema: u32,
+    /// As in [`Manifest`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seal: Option<Seal>,
+    /// As in [`Manifest`].
+    pub sequence: u64,
+    /// As in [`Manifest`].
+    pub stack: String,
+    /// As in [`Manifest`].
+    pub started_at: String,
+    /// As in [`Manifest`].
+    pub tool: String,
+}
+
+/// What an outline says of one store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ComponentOutline {
+    /// Whether it came out of an archive of another tool.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopted: bool,
+    /// As in [`Component`].
+    pub consistency: Consistency,
+    /// As in [`Component`].
+    pub consistent_as_of: String,
+    /// As in [`Component`].
+    pub engine: String,
+    /// The stored files, without what they hold.
+    pub files: Vec<FileOutline>,
+    /// As in [`Component`].
+    pub store: String,
+}
+
+/// What an outline says of one stored file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileOutline {
+    /// As in [`StoredFile`].
+    pub compression: Compression,
+    /// As in [`StoredFile`].
+    pub file: String,
+    /// As in [`StoredFile`].
+    pub role: Role,
+    /// As in [`StoredFile`].
+    pub stored: Fingerprint,
+}
+
+/// What an encrypted set tells of its content, only to those who can read it: by store.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rest {
+    /// As in [`Component`].
+    pub census: Census,
+    /// As in [`Component`].
+    pub facts: BTreeMap<String, String>,
+    /// The bytes of each file before compression, by its name.
+    pub plain: BTreeMap<String, Fingerprint>,
 }
 
 /// What was kept of one store.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Component {
-    /// The store's name.
-    pub store: String,
-    /// Its engine.
-    pub engine: String,
-    /// The instant the data is consistent at, RFC 3339 UTC: the snapshot, not the end of the dump.
-    pub consistent_as_of: String,
+    /// What the snapshot held.
+    pub census: Census,
     /// `snapshot` or `fuzzy` (read over a window, as folders are).
     pub consistency: Consistency,
+    /// The instant the data is consistent at, RFC 3339 UTC: the snapshot, not the end of the dump.
+    pub consistent_as_of: String,
+    /// Its engine.
+    pub engine: String,
     /// What the engine says of the source (`server_version`, `system_identifier`, `encoding`, `database`, …), by key.
     pub facts: BTreeMap<String, String>,
     /// The stored files: exactly one with role [`Role::Data`].
     pub files: Vec<StoredFile>,
-    /// What the snapshot held.
-    pub census: Census,
+    /// The store's name.
+    pub store: String,
 }
 
 /// How sharp the recovery point is.
@@ -80,16 +177,16 @@ pub enum Role {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StoredFile {
-    /// Its name in the set's folder; no separators.
-    pub file: String,
-    /// What it is for.
-    pub role: Role,
     /// How it is compressed.
     pub compression: Compression,
-    /// The stored bytes.
-    pub stored: Fingerprint,
+    /// Its name in the set's folder; no separators.
+    pub file: String,
     /// The bytes before compression.
     pub plain: Fingerprint,
+    /// What it is for.
+    pub role: Role,
+    /// The stored bytes.
+    pub stored: Fingerprint,
 }
 
 /// Size and digest of a run of bytes.
@@ -103,9 +200,105 @@ pub struct Fingerprint {
 }
 
 impl Manifest {
+    /// What it says without any key; `rest` is where the other part is, when there are two.
+    pub fn outline(&self, rest: Option<Fingerprint>) -> Outline {
+        let file = |f: &StoredFile| FileOutline {
+            file: f.file.clone(),
+            role: f.role.clone(),
+            compression: f.compression,
+            stored: f.stored.clone(),
+        };
+        let component = |c: &Component| ComponentOutline {
+            adopted: c.facts.contains_key(super::foreign::ADOPTED_FROM),
+            store: c.store.clone(),
+            engine: c.engine.clone(),
+            consistent_as_of: c.consistent_as_of.clone(),
+            consistency: c.consistency,
+            files: c.files.iter().map(file).collect(),
+        };
+        Outline {
+            format: self.format.clone(),
+            schema: self.schema,
+            requires: self.requires.clone(),
+            id: self.id.clone(),
+            sequence: self.sequence,
+            stack: self.stack.clone(),
+            tool: self.tool.clone(),
+            started_at: self.started_at.clone(),
+            finished_at: self.finished_at.clone(),
+            previous: self.previous.clone(),
+            seal: self.seal.clone(),
+            rest,
+            components: self.components.iter().map(component).collect(),
+        }
+    }
+
+    /// What the outline leaves out.
+    pub fn rest(&self) -> BTreeMap<String, Rest> {
+        let plain = |c: &Component| c.files.iter().map(|f| (f.file.clone(), f.plain.clone())).collect();
+        let rest = |c: &Component| Rest { facts: c.facts.clone(), plain: plain(c), census: c.census.clone() };
+        self.components.iter().map(|c| (c.store.clone(), rest(c))).collect()
+    }
+
     /// The component of a store.
     pub fn component(&self, store: &str) -> Option<&Component> {
         self.components.iter().find(|c| c.store == store)
+    }
+}
+
+impl Outline {
+    /// Whether any of it came out of an archive of another tool: the set is then younger than its data.
+    pub fn adopted(&self) -> bool {
+        self.components.iter().any(|c| c.adopted)
+    }
+
+    /// The whole manifest, with what the outline leaves out.
+    ///
+    /// # Errors
+    /// A sentence that says which part is missing or too many.
+    pub fn with(&self, mut rest: BTreeMap<String, Rest>) -> Result<Manifest, String> {
+        let mut components = Vec::new();
+        for outline in &self.components {
+            let store = &outline.store;
+            let Rest { facts, mut plain, census } =
+                rest.remove(store).ok_or_else(|| format!("nothing is told of the content of store {store}"))?;
+            let files = outline.files.iter().map(|f| {
+                let plain = plain.remove(&f.file).ok_or_else(|| format!("nothing is told of what {} holds", f.file))?;
+                let (file, role, compression, stored) =
+                    (f.file.clone(), f.role.clone(), f.compression, f.stored.clone());
+                Ok(StoredFile { file, role, compression, stored, plain })
+            });
+            let files = files.collect::<Result<_, String>>()?;
+            if let Some(file) = plain.keys().next() {
+                return Err(format!("store {store} tells of file {file}, which it has not"));
+            }
+            components.push(Component {
+                store: store.clone(),
+                engine: outline.engine.clone(),
+                consistent_as_of: outline.consistent_as_of.clone(),
+                consistency: outline.consistency,
+                facts,
+                files,
+                census,
+            });
+        }
+        if let Some(store) = rest.keys().next() {
+            return Err(format!("something is told of store {store}, which is not in the set"));
+        }
+        Ok(Manifest {
+            format: self.format.clone(),
+            schema: self.schema,
+            requires: self.requires.clone(),
+            id: self.id.clone(),
+            sequence: self.sequence,
+            stack: self.stack.clone(),
+            tool: self.tool.clone(),
+            started_at: self.started_at.clone(),
+            finished_at: self.finished_at.clone(),
+            previous: self.previous.clone(),
+            seal: self.seal.clone(),
+            components,
+        })
     }
 }
 

@@ -5,6 +5,7 @@ use super::artifact::{Component, Consistency};
 use super::census::Census;
 use super::diagnosis::Diagnosis;
 use super::exec::{Exec, Exit};
+use super::foreign::Findings;
 use super::refusal::Refusal;
 use super::scenario::Strike;
 use super::secret::Secret;
@@ -133,6 +134,34 @@ pub enum Blow {
     DestroySite,
 }
 
+/// How an archive of another tool becomes a store at a fresh site of this run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Adoption {
+    /// Ours: makes the place ready.
+    pub before: Vec<Act>,
+    /// The archive at work: what fails here is the archive's own doing.
+    pub content: Vec<Act>,
+    /// Ours: takes back what was lent to it.
+    pub after: Vec<Act>,
+    /// Where the data is then.
+    pub source: Target,
+    /// What else the set must hold, in place of [`Engine::extras`].
+    pub extras: Vec<(&'static str, Exec)>,
+    /// Facts of the site that would be taken for facts of the archive's own source.
+    pub forget: &'static [&'static str],
+}
+
+/// What is to be adopted.
+#[derive(Debug, Clone, Copy)]
+pub struct Adopted<'a> {
+    /// The store that it is a backup of.
+    pub store: &'a Store,
+    /// What is known of it.
+    pub archive: &'a Findings,
+    /// The folder inside of it that is meant; `None` = all of it.
+    pub inside: Option<&'a str>,
+}
+
 /// What we know about one kind of store.
 pub trait Engine: Sync {
     /// Its name in configuration and reports (`postgres`).
@@ -173,8 +202,9 @@ pub trait Engine: Sync {
     /// Exits 0 once the server accepts *application* connections (not the first boot's temporary server).
     fn ready(&self, at: &Target) -> Exec;
 
-    /// Exits 0 and prints something when the service answers the way an application asks.
-    fn probe(&self, at: &Target) -> Exec;
+    /// Exits 0 and prints something when the service answers the way an application asks. A store that may be empty
+    /// (`allow_empty`) may answer that it is.
+    fn probe(&self, at: &Target, store: &Store) -> Exec;
 
     /// Questions before a dump.
     fn before_dump(&self, at: &Target) -> Vec<Preflight>;
@@ -193,11 +223,27 @@ pub trait Engine: Sync {
         Vec::new()
     }
 
+    /// What a backup of this store does not hold although people may expect it, a sentence each.
+    fn lacks(&self, _taken: &Component) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Questions before a restore into this target.
     fn before_restore(&self, at: &Target, from: &Component) -> Vec<Preflight>;
 
     /// Restores everything. The real name changes hands in the last act only, so a restore that dies leaves the old state.
     fn restore(&self, at: &Target, from: &Component) -> Vec<Act>;
+
+    /// What has to be asked at a fresh site before an archive is adopted there.
+    fn adopt_asks(&self, _at: &Target) -> Option<Act> {
+        None
+    }
+
+    /// How an archive of another tool is brought back into a fresh site; `answer` is the one to [`Engine::adopt_asks`].
+    ///
+    /// # Errors
+    /// It is no archive of this kind of store.
+    fn adopt(&self, at: &Target, what: Adopted<'_>, answer: &str) -> Result<Adoption, Refusal>;
 
     /// Prints the census of what is there now, in census lines.
     fn census(&self, at: &Target) -> Act;

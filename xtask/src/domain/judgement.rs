@@ -42,15 +42,24 @@ impl Subject {
         }
     }
 
+    /// A drill that could not be run, of a stack with a schedule: what that allows at worst needs no run to be known.
+    pub fn not_run(self, outcome: Outcome, objective: Objective, schedule: Option<&Schedule>) -> Drill {
+        let possible = schedule.map(|s| possible(s, objective, 0.0));
+        let outcome = match (outcome, contradiction(possible.as_ref(), schedule)) {
+            (Outcome::Skipped(why), Some(known)) => {
+                Outcome::Failed(Why { message: format!("{}; not drilled: {}", known.message, why.message), ..known })
+            }
+            (outcome, _) => outcome,
+        };
+        Drill { rpo_worst_case: possible, schedule: schedule.map(ToString::to_string), ..self.without_runs(outcome) }
+    }
+
     /// Judges the runs.
     pub fn judged(self, runs: Vec<Run>, objective: Objective, schedule: Option<&Schedule>, took: Duration) -> Drill {
         let rto = judge(objective.rto, worst(&runs, |run| run.rto_seconds));
         let rpo = judge(objective.rpo, worst(&runs, |run| run.rpo_seconds));
         let backup = runs.iter().filter_map(|r| r.backup.as_ref()).map(|b| b.seconds).fold(0.0, f64::max);
-        let possible = schedule.map(|s| {
-            let backup = Duration::try_from_secs_f64(backup).unwrap_or_default();
-            judge(objective.rpo, Some(worst_rpo(s, backup).as_secs_f64()))
-        });
+        let possible = schedule.map(|s| possible(s, objective, backup));
         let outcome = outcome(&runs, &rto, &rpo, possible.as_ref(), schedule);
         let passed: Vec<f64> = runs.iter().filter(|r| r.outcome.passed()).filter_map(|r| r.rto_seconds).collect();
         let confidence = (runs.len() > 1).then(|| says(&runs, passed.len()));
@@ -108,21 +117,37 @@ fn outcome(
         ));
         hint = Some("back up more often, or set an objective that the stack can meet".to_owned());
     }
-    if let (Some(verdict), Some(schedule)) = (possible.filter(|v| !v.met), schedule) {
-        misses.push(format!(
-            "the schedule `{schedule}` allows a loss of {}, beyond the RPO objective of {}",
-            seconds(verdict.actual_seconds),
-            seconds(Some(verdict.objective_seconds))
-        ));
-        hint = Some(format!(
-            "back up at least every {} (backups.schedule), or raise objectives.<scenario>.rpo",
-            seconds(Some(verdict.objective_seconds))
-        ));
+    if let Some(known) = contradiction(possible, schedule) {
+        misses.push(known.message);
+        hint = known.hint;
     }
     match misses.is_empty() {
         true => Outcome::Passed,
         false => Outcome::Failed(Why { hint, ..Why::new(misses.join("; ")) }),
     }
+}
+
+/// What a schedule allows at worst, with backups that take so many seconds.
+fn possible(schedule: &Schedule, objective: Objective, backup: f64) -> Verdict {
+    let backup = Duration::try_from_secs_f64(backup).unwrap_or_default();
+    judge(objective.rpo, Some(worst_rpo(schedule, backup).as_secs_f64()))
+}
+
+/// Why the schedule cannot meet the objective, when it cannot.
+fn contradiction(possible: Option<&Verdict>, schedule: Option<&Schedule>) -> Option<Why> {
+    let (verdict, schedule) = (possible.filter(|v| !v.met)?, schedule?);
+    let (allowed, wanted) = (verdict.actual_seconds, verdict.objective_seconds);
+    // Two numbers that read the same contradict nobody.
+    let over = allowed.map(|s| s - wanted).filter(|over| *over < wanted / 20.0);
+    let over = over.map(|over| format!(" (by {over:.2} s)")).unwrap_or_default();
+    let message = format!(
+        "the schedule `{schedule}` allows a loss of {}, beyond the RPO objective of {}{over}",
+        seconds(allowed),
+        seconds(Some(wanted))
+    );
+    let hint = "back up more often than the objective allows, by the time that a backup takes (backups.schedule), \
+                or raise objectives.<scenario>.rpo";
+    Some(Why::new(message).hint(hint))
 }
 
 fn seconds(seconds: Option<f64>) -> String {
@@ -214,6 +239,37 @@ mod tests {
         let drill = drill(runs(), Objective::minutes(30, 60), Some("daily 02:00"));
         let said = &drill.outcome.why().unwrap().message;
         assert!(said.contains("the schedule `daily 02:00` allows a loss of 24.0 h"), "{said}");
+    }
+
+    #[test]
+    fn a_contradiction_needs_no_run_to_be_known() {
+        let subject = || Subject {
+            stack: "s".into(),
+            store: "db".into(),
+            engine: "postgres".into(),
+            scenario: "total-loss".into(),
+            input: "rehearsal".into(),
+        };
+        let skipped = || Outcome::Skipped(Why::new("no engine"));
+        let not_run =
+            |schedule: &str| subject().not_run(skipped(), Objective::minutes(30, 60), Some(&schedule.parse().unwrap()));
+        let drill = not_run("daily 02:00");
+        assert_eq!((drill.outcome.word(), drill.rpo_worst_case.unwrap().met), ("failed", false));
+        let said = &drill.outcome.why().unwrap().message;
+        assert!(said.contains("allows a loss of 24.0 h") && said.ends_with("not drilled: no engine"), "{said}");
+        let drill = not_run("every 30m");
+        assert_eq!((drill.outcome.word(), drill.rpo_worst_case.unwrap().met), ("skipped", true));
+        assert_eq!(subject().not_run(skipped(), Objective::minutes(30, 60), None).outcome.word(), "skipped");
+    }
+
+    #[test]
+    fn an_objective_missed_by_a_hair_says_by_how_much() {
+        let mut late = run(Some(1.0), Outcome::Passed);
+        let (id, lacks) = (String::new(), Vec::new());
+        late.backup =
+            Some(super::super::report::BackupRecord { id, seconds: 0.21, plain_bytes: 1, stored_bytes: 1, lacks });
+        let said = drill(vec![late], Objective::minutes(30, 60), Some("hourly")).outcome.why().unwrap().message.clone();
+        assert!(said.ends_with("(by 0.21 s)"), "{said}");
     }
 
     #[test]

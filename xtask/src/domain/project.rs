@@ -100,7 +100,13 @@ mod tests {
             stores: Vec::new(),
             without_engine: Vec::new(),
             objectives: Objectives::default(),
-            backups: Backups { schedule: None, vault: "backups".into(), compression: Compression::Zstd },
+            backups: Backups {
+                schedule: None,
+                vault: "backups".into(),
+                compression: Compression::Zstd,
+                protection: Default::default(),
+                retention: Default::default(),
+            },
             notes: Vec::new(),
         };
         let stacks = names.iter().map(stack).collect();

@@ -13,6 +13,8 @@ pub enum RefusalKind {
     NoBackup,
     /// Another run holds the lock.
     Locked,
+    /// None of the keys that there are opens what is to be opened.
+    WrongKey,
     /// Stored bytes are not the bytes that were written.
     Integrity,
     /// A precondition does not hold and has no narrower kind.
@@ -45,10 +47,11 @@ pub enum RefusalKind {
 
 impl RefusalKind {
     /// Every kind, for the documentation and its test.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Configuration,
         Self::NoBackup,
         Self::Locked,
+        Self::WrongKey,
         Self::Integrity,
         Self::Preflight,
         Self::Producer,
@@ -76,6 +79,7 @@ impl RefusalKind {
             Self::Configuration => 2,
             Self::NoBackup => 10,
             Self::Locked => 11,
+            Self::WrongKey => 12,
             Self::Integrity => 13,
             Self::Preflight => 14,
             Self::Producer => 20,

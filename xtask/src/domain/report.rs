@@ -151,6 +151,9 @@ pub struct BackupRecord {
     pub plain_bytes: u64,
     /// Bytes stored.
     pub stored_bytes: u64,
+    /// What it does not hold although people may expect it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lacks: Vec<String>,
 }
 
 /// What was compared.

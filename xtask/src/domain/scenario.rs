@@ -121,7 +121,7 @@ impl Step {
             Self::Churn => "write what the backup cannot hold",
             Self::Expose => "go on writing until the disaster",
             Self::Strike(Strike::DeleteData) => "strike: delete the data",
-            Self::Strike(Strike::Corrupt) => "strike: drop a table, violate constraints, damage a page",
+            Self::Strike(Strike::Corrupt) => "strike: damage parts of the data",
             Self::Strike(Strike::DestroySite) => "strike: destroy the site with its volume",
             Self::Declare => "declare the disaster (nothing of yours is touched)",
             Self::Diagnose => "diagnose",

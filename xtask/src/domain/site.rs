@@ -46,6 +46,20 @@ pub enum Attachment {
     },
     /// A folder on this host; commands run with it as their working folder and write only to the scratch folder.
     Folder(PathBuf),
+    /// A named volume, read where the engine keeps it on this host; otherwise as a folder.
+    Volume(VolumeOf),
+}
+
+/// A named volume and who has to mount it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VolumeOf {
+    /// The name that the engine knows it by.
+    pub name: String,
+    /// The Compose project of which a running container has to mount it: without one, a volume of this name may be anybody's, or
+    /// left over. `None` for a stack without Compose.
+    pub project: Option<String>,
+    /// The service that has to, when the store names one.
+    pub service: Option<String>,
 }
 
 /// What a site can suffer, beyond being destroyed.

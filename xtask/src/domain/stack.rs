@@ -1,6 +1,8 @@
 //! A stack: one Compose project, or a plain folder, with the stores in it and what is demanded of them.
 
 use super::objective::{Objectives, Schedule};
+use super::protection::Protection;
+use super::retention::Policy;
 use super::store::Store;
 use std::path::PathBuf;
 
@@ -47,6 +49,10 @@ pub struct Backups {
     pub vault: PathBuf,
     /// How artifacts are compressed.
     pub compression: Compression,
+    /// Who can read the sets, and who vouches for them.
+    pub protection: Protection,
+    /// How many sets are kept.
+    pub retention: Policy,
 }
 
 /// How an artifact is compressed.

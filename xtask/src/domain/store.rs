@@ -45,6 +45,8 @@ pub enum Location {
     Folder {
         /// The folder or volume.
         root: Root,
+        /// Its path below the root; empty for the root itself.
+        path: PathBuf,
     },
 }
 

@@ -1,17 +1,24 @@
 //! Plain files: a folder kept as one deterministic archive by this binary's own data tool. Describes, performs nothing.
 
 use crate::domain::artifact::{Component, Consistency};
+use crate::domain::data_tool::{DataTool, handed_on, has_room, value};
 use crate::domain::diagnosis::Diagnosis;
-use crate::domain::engine::{Act, Blow, Engine, MarkSession, MarkTable, Preflight, Snapshot, Target};
-use crate::domain::exec::{DEFAULT_TIMEOUT, Exec, Exit, TRANSFER_TIMEOUT};
+use crate::domain::engine::{
+    Act, Adopted, Adoption, Blow, Engine, MarkSession, MarkTable, Preflight, Snapshot, Target,
+};
+use crate::domain::exec::{Exec, Exit};
+use crate::domain::foreign::Content;
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::domain::scenario::Strike;
 use crate::domain::site::SiteSpec;
 use crate::domain::store::{Location, Root, Store};
 use crate::domain::timeline::Phase;
+use std::path::PathBuf;
 
 /// A folder.
 pub struct Files;
+
+const TOOL: DataTool = DataTool("files");
 
 /// The folder, as the tool sees it from the site's.
 fn folder(at: &Target) -> String {
@@ -33,18 +40,9 @@ fn staged(at: &Target) -> String {
     format!("{}/backup.tar", at.scratch)
 }
 
-/// A verb at the folder. Everything may have to read or write all of it.
+/// A verb at the folder.
 fn verb(verb: &str, at: &Target) -> Exec {
-    Exec::own(["files", verb]).arg(folder(at)).timeout(TRANSFER_TIMEOUT)
-}
-
-/// A verb at a file in the scratch folder.
-fn aside(verb: &str, file: String) -> Exec {
-    Exec::own(["files", verb]).arg(file).timeout(TRANSFER_TIMEOUT)
-}
-
-fn value<'a>(answer: &'a str, key: &str) -> Option<&'a str> {
-    answer.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix('='))
+    TOOL.verb(verb, folder(at))
 }
 
 fn judge_source(answer: &str, store: &Store) -> Result<(), Refusal> {
@@ -72,24 +70,11 @@ fn judge_source(answer: &str, store: &Store) -> Result<(), Refusal> {
 }
 
 fn judge_target(answer: &str, store: &Store) -> Result<(), Refusal> {
-    let number = |key| value(answer, key).and_then(|n| n.parse::<u64>().ok());
     if value(answer, "state") != Some("vacant") {
         let message = format!("the folder of {} is not empty", store.name);
         return Err(Refusal::new(RefusalKind::TargetNotEmpty, message, "move its contents away, then restore again"));
     }
-    match (number("free"), number("needs")) {
-        (Some(free), Some(needs)) if free >= needs => Ok(()),
-        (Some(free), Some(needs)) => Err(Refusal::new(
-            RefusalKind::Storage,
-            format!("{} needs {needs} bytes and only {free} are free", store.name),
-            "free some space where it is to be restored",
-        )),
-        _ => Err(Refusal::new(
-            RefusalKind::Preflight,
-            "the free space could not be asked for",
-            "check the target folder",
-        )),
-    }
+    has_room(answer, store)
 }
 
 impl Engine for Files {
@@ -115,7 +100,7 @@ impl Engine for Files {
             engine: self.name().into(),
             service: None,
             image: None,
-            location: Location::Folder { root: Root::Host("uploads".into()) },
+            location: Location::Folder { root: Root::Host("uploads".into()), path: PathBuf::new() },
             allow_empty: false,
         }
     }
@@ -126,32 +111,32 @@ impl Engine for Files {
 
     /// A folder inside the site's, so that a restore can give it its name by one rename.
     fn owned_target(&self, _store: &Store) -> Target {
-        Target {
-            root: "data".into(),
-            scratch: ".xtask-scratch".into(),
-            name: String::new(),
-            user: String::new(),
-            password: None,
-            port: 0,
-            host: String::new(),
-        }
+        TOOL.target("data", String::new())
     }
 
     fn attached_target(&self, store: &Store) -> Target {
-        Target { root: ".".into(), ..self.owned_target(store) }
+        let root = match &store.location {
+            Location::Folder { path, .. } if !path.as_os_str().is_empty() => path.to_string_lossy().into_owned(),
+            _ => ".".into(),
+        };
+        Target { root, ..self.owned_target(store) }
     }
 
     fn ready(&self, _at: &Target) -> Exec {
         Exec::own(["files", "version"])
     }
 
-    fn probe(&self, at: &Target) -> Exec {
-        verb("probe", at).timeout(DEFAULT_TIMEOUT)
+    fn probe(&self, at: &Target, store: &Store) -> Exec {
+        TOOL.probe(folder(at), store)
     }
 
     fn before_dump(&self, at: &Target) -> Vec<Preflight> {
         let act = Act::run(Phase::Detect, "look at the folder", verb("inspect", at));
-        vec![Preflight { title: "the folder holds files that can be restored safely", act, judge: judge_source }]
+        vec![Preflight {
+            title: "see whether the folder holds files that can be restored safely",
+            act,
+            judge: judge_source,
+        }]
     }
 
     fn facts(&self, at: &Target) -> Act {
@@ -159,18 +144,33 @@ impl Engine for Files {
     }
 
     fn snapshot(&self, at: &Target) -> Snapshot {
-        Snapshot::OnTheWay { census: aside("census-taken", census(at)), release: aside("release", census(at)) }
+        Snapshot::OnTheWay { census: TOOL.verb("census-taken", census(at)), release: TOOL.verb("release", census(at)) }
     }
 
     fn dump(&self, at: &Target) -> Exec {
         verb("dump", at).args(["--census".to_owned(), census(at)])
     }
 
+    fn lacks(&self, taken: &Component) -> Vec<String> {
+        let fact = |key: &str| taken.facts.get(key).map(String::as_str).unwrap_or_default();
+        let told = |count: &str, names: &str| match fact(count).parse::<u64>() {
+            Ok(count) if count > 0 => Some((count, fact(names).to_owned())),
+            _ => None,
+        };
+        let special = told("skipped_special_files", "skipped_special_names")
+            .map(|(count, names)| format!("{count} pipes, sockets or devices are not in it: {names}"));
+        let attributes = told("files_with_extended_attributes", "extended_attributes_names").map(|(count, names)| {
+            let files = if count == 1 { "file" } else { "files" };
+            format!("the extended attributes of {count} {files} are not in it: {names}")
+        });
+        special.into_iter().chain(attributes).collect()
+    }
+
     fn before_restore(&self, at: &Target, from: &Component) -> Vec<Preflight> {
         let needs = from.data().map_or(0, |d| d.plain.bytes);
         let act =
             Act::run(Phase::Detect, "look at the target", verb("vacant", at).args(["--needs", &needs.to_string()]));
-        vec![Preflight { title: "the folder is empty and there is room", act, judge: judge_target }]
+        vec![Preflight { title: "see whether the folder is empty and there is room", act, judge: judge_target }]
     }
 
     fn restore(&self, at: &Target, _from: &Component) -> Vec<Act> {
@@ -178,6 +178,23 @@ impl Engine for Files {
             Act::data(Phase::Load, "extract into a private folder", verb("load", at)),
             Act::run(Phase::Index, "put the folder in place", verb("adopt", at)),
         ]
+    }
+
+    fn adopt(&self, at: &Target, what: Adopted<'_>, _answer: &str) -> Result<Adoption, Refusal> {
+        if what.archive.content != Content::Tar {
+            return Err(what.archive.is_not_of(&what.store.name, self.name()));
+        }
+        Ok(Adoption {
+            before: Vec::new(),
+            content: vec![
+                Act::data(Phase::Load, "extract into a private folder", verb("load", at)),
+                Act::run(Phase::Index, "put the folder in place", verb("adopt", at)),
+            ],
+            after: Vec::new(),
+            source: Target { name: what.inside.unwrap_or_default().to_owned(), ..at.clone() },
+            extras: Vec::new(),
+            forget: &[],
+        })
     }
 
     fn census(&self, at: &Target) -> Act {
@@ -189,7 +206,7 @@ impl Engine for Files {
     }
 
     fn stage(&self, at: &Target) -> Vec<Act> {
-        vec![Act::data(Phase::Fetch, "stage the backup and list its files", aside("stage", staged(at)))]
+        vec![Act::data(Phase::Fetch, "stage the backup and list its files", TOOL.verb("stage", staged(at)))]
     }
 
     fn restore_selected(
@@ -200,13 +217,7 @@ impl Engine for Files {
         contents: &str,
     ) -> Result<Vec<Act>, Refusal> {
         let held: std::collections::BTreeSet<&str> = contents.lines().collect();
-        if let Some(unknown) = diagnosis.lost().find(|o| !held.contains(o)) {
-            let message = format!("the backup does not hold {unknown}");
-            return Err(Refusal::new(RefusalKind::BadArtifact, message, "restore from a set that holds it"));
-        }
-        let text = serde_json::to_string(diagnosis).map_err(|e| {
-            Refusal::new(RefusalKind::Preflight, format!("the diagnosis cannot be handed on: {e}"), "diagnose again")
-        })?;
+        let text = handed_on(diagnosis, |object| held.contains(object))?;
         Ok(vec![Act::text(Phase::Load, "bring back the damaged files", verb("pick", at).arg(staged(at)), text)])
     }
 
@@ -223,16 +234,15 @@ impl Engine for Files {
     }
 
     fn mark_session(&self, at: &Target) -> MarkSession {
-        MarkSession { exec: verb("mark", at).reads_stdin(), line: "{seq}\n".into() }
+        TOOL.mark_session(folder(at))
     }
 
     fn marks(&self, at: &Target, of: MarkTable) -> Act {
-        let which = if of == MarkTable::Kept { "kept" } else { "struck" };
-        Act::run(Phase::Prove, "read the marks", verb("marks", at).arg(which))
+        TOOL.marks(folder(at), of)
     }
 
     fn strike(&self, at: &Target, strike: Strike) -> Option<Vec<Blow>> {
-        let run = |title: &str, name: &str| Blow::Run(Act::run(Phase::Detect, title, verb(name, at)));
+        let run = |title: &str, name: &str| TOOL.blow(title, name, folder(at));
         Some(vec![match strike {
             Strike::DeleteData => run("delete everything in the folder", "strike-delete"),
             Strike::Corrupt => run("delete files, cut one, flip bytes in another", "strike-corrupt"),
@@ -295,7 +305,10 @@ mod tests {
     fn commands_name_the_folder_below_the_root() {
         let owned = Files.owned_target(&store(false));
         assert_eq!(Files.dump(&owned).command_line(), "xtask __tool files dump data --census .xtask-scratch/census");
-        assert_eq!(Files.probe(&Files.attached_target(&store(false))).command_line(), "xtask __tool files probe .");
+        assert_eq!(
+            Files.probe(&Files.attached_target(&store(false)), &store(true)).command_line(),
+            "xtask __tool files probe . --allow-empty"
+        );
         assert_eq!(folder(&Target { root: "a".into(), name: "b".into(), ..owned }), "a/b");
     }
 

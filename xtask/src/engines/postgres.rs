@@ -1,10 +1,12 @@
 //! PostgreSQL: dumps by the server's own `pg_dump` in an exported snapshot, restores into a database beside the real one.
 //! It performs nothing and must not know at which site its commands run.
 
+mod adopt;
 mod census;
 mod client;
 mod drill;
 mod explain;
+mod lacks;
 mod preflight;
 mod restore;
 mod selective;
@@ -12,7 +14,9 @@ mod toc;
 
 use crate::domain::artifact::{Component, Consistency};
 use crate::domain::diagnosis::Diagnosis;
-use crate::domain::engine::{Act, Blow, Engine, MarkSession, MarkTable, Preflight, Snapshot, Target};
+use crate::domain::engine::{
+    Act, Adopted, Adoption, Blow, Engine, MarkSession, MarkTable, Preflight, Snapshot, Target,
+};
 use crate::domain::exec::{Bulk, Exec, Exit, TRANSFER_TIMEOUT};
 use crate::domain::refusal::Refusal;
 use crate::domain::scenario::Strike;
@@ -127,10 +131,12 @@ impl Engine for Postgres {
         exec.arg(format!("--port={}", at.port)).arg(format!("--username={}", at.user)).arg("--dbname=postgres")
     }
 
-    fn probe(&self, at: &Target) -> Exec {
+    fn probe(&self, at: &Target, store: &Store) -> Exec {
         let answer = "SELECT format('%s tables of %s answer', current_setting('xtask.tables'), current_database())";
         let ask = include_str!("postgres/sql/probe.sql");
-        psql_commands(&by_tcp(at), &at.name, "probe", &[ask, answer]).timeout(crate::domain::exec::DEFAULT_TIMEOUT)
+        let may = format!("SET xtask.may_be_empty = '{}'", store.allow_empty);
+        psql_commands(&by_tcp(at), &at.name, "probe", &[&may, ask, answer])
+            .timeout(crate::domain::exec::DEFAULT_TIMEOUT)
     }
 
     fn before_dump(&self, at: &Target) -> Vec<Preflight> {
@@ -138,7 +144,8 @@ impl Engine for Postgres {
     }
 
     fn facts(&self, at: &Target) -> Act {
-        let script = format!("{SESSION}{}", include_str!("postgres/sql/facts.sql"));
+        let (facts, unkept) = (include_str!("postgres/sql/facts.sql"), include_str!("postgres/sql/unkept.sql"));
+        let script = format!("{SESSION}{facts}{unkept}");
         Act::text(Phase::Prove, "ask what the source is", psql(at, "facts"), script)
     }
 
@@ -170,12 +177,24 @@ impl Engine for Postgres {
         ]
     }
 
+    fn lacks(&self, taken: &Component) -> Vec<String> {
+        lacks::lacks(taken)
+    }
+
     fn before_restore(&self, at: &Target, from: &Component) -> Vec<Preflight> {
         preflight::before_restore(at, from)
     }
 
     fn restore(&self, at: &Target, from: &Component) -> Vec<Act> {
         restore::restore(at, from)
+    }
+
+    fn adopt_asks(&self, at: &Target) -> Option<Act> {
+        Some(adopt::asks(at))
+    }
+
+    fn adopt(&self, at: &Target, what: Adopted<'_>, answer: &str) -> Result<Adoption, Refusal> {
+        adopt::adopt(at, what, answer)
     }
 
     fn census(&self, at: &Target) -> Act {

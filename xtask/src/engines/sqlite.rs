@@ -1,9 +1,13 @@
 //! SQLite: one file, read and written by this binary's own data tool at a directory site. Describes, performs nothing.
 
 use crate::domain::artifact::{Component, Consistency};
+use crate::domain::data_tool::{DataTool, handed_on, has_room, value};
 use crate::domain::diagnosis::Diagnosis;
-use crate::domain::engine::{Act, Blow, Engine, MarkSession, MarkTable, Preflight, Snapshot, Target};
-use crate::domain::exec::{DEFAULT_TIMEOUT, Exec, Exit, TRANSFER_TIMEOUT};
+use crate::domain::engine::{
+    Act, Adopted, Adoption, Blow, Engine, MarkSession, MarkTable, Preflight, Snapshot, Target,
+};
+use crate::domain::exec::{Exec, Exit};
+use crate::domain::foreign::Content;
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::domain::scenario::Strike;
 use crate::domain::site::SiteSpec;
@@ -12,6 +16,8 @@ use crate::domain::timeline::Phase;
 
 /// A single-file database.
 pub struct Sqlite;
+
+const TOOL: DataTool = DataTool("sqlite");
 
 /// The path of the database, as the tool sees it from the site's folder.
 fn database(at: &Target) -> String {
@@ -28,18 +34,9 @@ fn staged(at: &Target) -> String {
     format!("{}/backup.db", at.scratch)
 }
 
-/// A verb at the database. Everything may have to read or write all of it.
+/// A verb at the database.
 fn verb(verb: &str, at: &Target) -> Exec {
-    Exec::own(["sqlite", verb]).arg(database(at)).timeout(TRANSFER_TIMEOUT)
-}
-
-/// A verb at a file in the scratch folder.
-fn aside(verb: &str, file: String) -> Exec {
-    Exec::own(["sqlite", verb]).arg(file).timeout(TRANSFER_TIMEOUT)
-}
-
-fn value<'a>(answer: &'a str, key: &str) -> Option<&'a str> {
-    answer.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix('='))
+    TOOL.verb(verb, database(at))
 }
 
 fn judge_source(answer: &str, store: &Store) -> Result<(), Refusal> {
@@ -66,25 +63,12 @@ fn judge_source(answer: &str, store: &Store) -> Result<(), Refusal> {
 }
 
 fn judge_target(answer: &str, store: &Store) -> Result<(), Refusal> {
-    let number = |key| value(answer, key).and_then(|n| n.parse::<u64>().ok());
     if value(answer, "state") != Some("vacant") {
         let message = format!("the place of {} holds a file already", store.name);
         let hint = "stop its service and move the file away with its -wal and -shm, then restore again";
         return Err(Refusal::new(RefusalKind::TargetNotEmpty, message, hint));
     }
-    match (number("free"), number("needs")) {
-        (Some(free), Some(needs)) if free >= needs => Ok(()),
-        (Some(free), Some(needs)) => Err(Refusal::new(
-            RefusalKind::Storage,
-            format!("{} needs {needs} bytes and only {free} are free", store.name),
-            "free some space where it is to be restored",
-        )),
-        _ => Err(Refusal::new(
-            RefusalKind::Preflight,
-            "the free space could not be asked for",
-            "check the target folder",
-        )),
-    }
+    has_room(answer, store)
 }
 
 impl Engine for Sqlite {
@@ -124,15 +108,7 @@ impl Engine for Sqlite {
             Location::File { path, .. } => path.to_string_lossy().into_owned(),
             _ => "app.db".into(),
         };
-        Target {
-            root: ".".into(),
-            scratch: ".xtask-scratch".into(),
-            name,
-            user: String::new(),
-            password: None,
-            port: 0,
-            host: String::new(),
-        }
+        TOOL.target(".", name)
     }
 
     fn attached_target(&self, store: &Store) -> Target {
@@ -143,13 +119,13 @@ impl Engine for Sqlite {
         Exec::own(["sqlite", "version"])
     }
 
-    fn probe(&self, at: &Target) -> Exec {
-        verb("probe", at).timeout(DEFAULT_TIMEOUT)
+    fn probe(&self, at: &Target, store: &Store) -> Exec {
+        TOOL.probe(database(at), store)
     }
 
     fn before_dump(&self, at: &Target) -> Vec<Preflight> {
         let act = Act::run(Phase::Detect, "look at the database", verb("inspect", at));
-        vec![Preflight { title: "the file is a database with rows", act, judge: judge_source }]
+        vec![Preflight { title: "see whether the file is a database with rows", act, judge: judge_source }]
     }
 
     fn facts(&self, at: &Target) -> Act {
@@ -159,20 +135,20 @@ impl Engine for Sqlite {
     fn snapshot(&self, at: &Target) -> Snapshot {
         Snapshot::Copy {
             exec: verb("snapshot", at).arg(copy(at)),
-            census: aside("census-copy", copy(at)),
-            release: aside("release", copy(at)),
+            census: TOOL.verb("census-copy", copy(at)),
+            release: TOOL.verb("release", copy(at)),
         }
     }
 
     fn dump(&self, at: &Target) -> Exec {
-        aside("read", copy(at))
+        TOOL.verb("read", copy(at))
     }
 
     fn before_restore(&self, at: &Target, from: &Component) -> Vec<Preflight> {
         let needs = from.data().map_or(0, |d| d.plain.bytes);
         let exec = verb("vacant", at).args(["--needs", &needs.to_string()]);
         let act = Act::run(Phase::Detect, "look at the target", exec);
-        vec![Preflight { title: "the place is free and large enough", act, judge: judge_target }]
+        vec![Preflight { title: "see whether the place is free and large enough", act, judge: judge_target }]
     }
 
     fn restore(&self, at: &Target, from: &Component) -> Vec<Act> {
@@ -190,6 +166,23 @@ impl Engine for Sqlite {
         ]
     }
 
+    fn adopt(&self, at: &Target, what: Adopted<'_>, _answer: &str) -> Result<Adoption, Refusal> {
+        if what.archive.content != Content::Sqlite {
+            return Err(what.archive.is_not_of(&what.store.name, self.name()));
+        }
+        Ok(Adoption {
+            before: Vec::new(),
+            content: vec![
+                Act::data(Phase::Load, "write the database beside its place", verb("load", at)),
+                Act::run(Phase::Index, "check every page and put it in place", verb("adopt", at)),
+            ],
+            after: Vec::new(),
+            source: at.clone(),
+            extras: Vec::new(),
+            forget: &["mode", "uid", "gid"],
+        })
+    }
+
     fn census(&self, at: &Target) -> Act {
         Act::run(Phase::Prove, "count and digest every table", verb("census", at))
     }
@@ -199,7 +192,7 @@ impl Engine for Sqlite {
     }
 
     fn stage(&self, at: &Target) -> Vec<Act> {
-        vec![Act::data(Phase::Fetch, "stage the backup and list its tables", aside("stage", staged(at)))]
+        vec![Act::data(Phase::Fetch, "stage the backup and list its tables", TOOL.verb("stage", staged(at)))]
     }
 
     fn restore_selected(
@@ -210,13 +203,7 @@ impl Engine for Sqlite {
         contents: &str,
     ) -> Result<Vec<Act>, Refusal> {
         let held = |object: &str| !object.starts_with("table ") || contents.lines().any(|l| l == object);
-        if let Some(unknown) = diagnosis.lost().find(|o| !held(o)) {
-            let message = format!("the backup does not hold {unknown}");
-            return Err(Refusal::new(RefusalKind::BadArtifact, message, "restore from a set that holds it"));
-        }
-        let text = serde_json::to_string(diagnosis).map_err(|e| {
-            Refusal::new(RefusalKind::Preflight, format!("the diagnosis cannot be handed on: {e}"), "diagnose again")
-        })?;
+        let text = handed_on(diagnosis, held)?;
         let half =
             |phase, title: &str, name: &str| Act::text(phase, title, verb(name, at).arg(staged(at)), text.clone());
         Ok(vec![
@@ -235,12 +222,11 @@ impl Engine for Sqlite {
     }
 
     fn mark_session(&self, at: &Target) -> MarkSession {
-        MarkSession { exec: verb("mark", at).reads_stdin(), line: "{seq}\n".into() }
+        TOOL.mark_session(database(at))
     }
 
     fn marks(&self, at: &Target, of: MarkTable) -> Act {
-        let which = if of == MarkTable::Kept { "kept" } else { "struck" };
-        Act::run(Phase::Prove, "read the marks", verb("marks", at).arg(which))
+        TOOL.marks(database(at), of)
     }
 
     /// Four sums of 64 bits, each in 16 hex digits.
@@ -254,7 +240,7 @@ impl Engine for Sqlite {
     }
 
     fn strike(&self, at: &Target, strike: Strike) -> Option<Vec<Blow>> {
-        let run = |title: &str, name: &str| Blow::Run(Act::run(Phase::Detect, title, verb(name, at)));
+        let run = |title: &str, name: &str| TOOL.blow(title, name, database(at));
         Some(vec![match strike {
             Strike::DeleteData => run("delete the database with its sidecars", "strike-delete"),
             Strike::Corrupt => run("drop tables, orphan rows, overwrite a page", "strike-corrupt"),
@@ -321,9 +307,12 @@ mod tests {
     #[test]
     fn commands_name_the_file_below_the_root() {
         let at = Sqlite.owned_target(&store(false));
-        assert_eq!(Sqlite.probe(&at).command_line(), "xtask __tool sqlite probe app.db");
+        assert_eq!(Sqlite.probe(&at, &store(false)).command_line(), "xtask __tool sqlite probe app.db");
         let at = Target { root: "data".into(), name: "a b.db".into(), ..at };
-        assert_eq!(Sqlite.probe(&at).command_line(), "xtask __tool sqlite probe 'data/a b.db'");
+        assert_eq!(
+            Sqlite.probe(&at, &store(true)).command_line(),
+            "xtask __tool sqlite probe 'data/a b.db' --allow-empty"
+        );
     }
 
     #[test]

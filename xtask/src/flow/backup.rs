@@ -12,10 +12,13 @@ use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::domain::report::BackupRecord;
 use crate::domain::stack::Compression;
 use crate::domain::store::Store;
-use crate::flow::child::{ask, failure, plain_act};
+use crate::flow::adopt::Provenance;
+use crate::flow::child::{Progress, ask, failure, plain_act};
+use crate::flow::drill::Order;
 use crate::flow::session::{Session, Stopper};
+use crate::flow::stall::{watched, while_alive};
 use crate::flow::world::World;
-use crate::ports::Site;
+use crate::ports::{Running, Site};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use std::collections::BTreeMap;
 
@@ -50,6 +53,18 @@ pub fn backup(
     vault: &Vault,
     with: Option<Compression>,
 ) -> Result<Taken> {
+    backup_of(world, stack, sources, vault, with, None)
+}
+
+/// As [`backup`], of data that an archive of another tool was brought back to.
+pub fn backup_of(
+    world: &World,
+    stack: &str,
+    sources: &[Source<'_>],
+    vault: &Vault,
+    with: Option<Compression>,
+    provenance: Option<&Provenance>,
+) -> Result<Taken> {
     ensure!(!sources.is_empty(), "stack {stack} has no store to back up");
     let begun = world.clock.now();
     let started = world.clock.wall();
@@ -57,8 +72,10 @@ pub fn backup(
     let mut components = Vec::new();
     let mut consistent_at = Moment::MAX;
     for source in sources {
-        let (component, at) = one(world, source, &staging, with.unwrap_or(source.engine.compression()))
+        let compression = with.unwrap_or(source.engine.compression());
+        let (mut component, at) = one(world, source, &staging, compression, provenance)
             .with_context(|| format!("back up {}", source.store.name))?;
+        provenance.into_iter().for_each(|provenance| provenance.mark(&mut component));
         components.push(component);
         consistent_at = consistent_at.min(at);
     }
@@ -75,15 +92,46 @@ pub fn backup(
         tool: concat!("xtask ", env!("CARGO_PKG_VERSION")).to_owned(),
         started_at: started.to_string(),
         finished_at: world.clock.wall().to_string(),
+        // The vault fills these in.
+        previous: None,
+        seal: None,
         components,
     };
     let set = staging.commit(manifest).context("commit the backup set")?;
     let seconds = (world.clock.now() - begun).as_secs_f64();
-    let record = BackupRecord { id: set.manifest.id.clone(), seconds, plain_bytes, stored_bytes };
+    let lacks = sources.iter().flat_map(|s| lacks(&set, s.store, s.engine)).collect();
+    let record = BackupRecord { id: set.manifest.id.clone(), seconds, plain_bytes, stored_bytes, lacks };
     Ok(Taken { set, record, consistent_at })
 }
 
-fn one(world: &World, source: &Source<'_>, staging: &Staging, compression: Compression) -> Result<(Component, Moment)> {
+/// What a set says of its own making, as far as a drill of one store needs it.
+pub fn record(set: &BackupSet, order: &Order<'_>) -> BackupRecord {
+    let manifest = &set.manifest;
+    let at = |text: &str| text.parse::<jiff::Timestamp>().ok();
+    let took = at(&manifest.finished_at).zip(at(&manifest.started_at)).map(|(end, begin)| end.duration_since(begin));
+    let files = || manifest.components.iter().flat_map(|c| &c.files);
+    BackupRecord {
+        id: manifest.id.clone(),
+        seconds: took.map_or(0.0, |took| took.as_secs_f64().max(0.0)),
+        plain_bytes: files().map(|f| f.plain.bytes).sum(),
+        stored_bytes: files().map(|f| f.stored.bytes).sum(),
+        lacks: lacks(set, order.store, order.engine),
+    }
+}
+
+/// What the set does not hold of a store although people may expect it.
+fn lacks(set: &BackupSet, store: &Store, engine: &dyn Engine) -> Vec<String> {
+    let taken = set.manifest.component(&store.name).map(|taken| engine.lacks(taken)).unwrap_or_default();
+    taken.into_iter().map(|what| format!("{}: {what}", store.name)).collect()
+}
+
+fn one(
+    world: &World,
+    source: &Source<'_>,
+    staging: &Staging,
+    compression: Compression,
+    provenance: Option<&Provenance>,
+) -> Result<(Component, Moment)> {
     let Source { store, engine, site, target } = *source;
     for question in engine.before_dump(target) {
         let answer = plain_act(world, site, engine, &question.act).context(question.title)?;
@@ -95,7 +143,8 @@ fn one(world: &World, source: &Source<'_>, staging: &Staging, compression: Compr
     let session = held.session.as_ref().map(|(session, ..)| session.stopper());
     let (census, data) = std::thread::scope(|scope| {
         let snapshot = held.id.clone();
-        let census = scope.spawn(|| held.census(world, source));
+        let census =
+            scope.spawn(|| while_server_answers(world, source, session.as_ref(), || held.census(world, source)));
         let dump = with_snapshot(engine.dump(target), &snapshot);
         let data = produce(world, source, &dump, staging, &name, Role::Data, compression);
         // What is not backed up need not be counted, and a server that is gone would let nobody finish.
@@ -108,7 +157,9 @@ fn one(world: &World, source: &Source<'_>, staging: &Staging, compression: Compr
     let as_of = held.as_of.clone();
     // The dump's own failure says more than that of the session which was waiting for it.
     let data = data.map_err(|e| cut_short(store, e))?;
-    let census = census.and_then(|census| held.release(world, source, census)).map_err(|e| cut_short(store, e))?;
+    let release =
+        |census| while_server_answers(world, source, session.as_ref(), || held.release(world, source, census));
+    let census = census.and_then(release).map_err(|e| cut_short(store, e))?;
     if !store.allow_empty && (census.contents() == 0 || census.rows() == 0) {
         let message = format!("{} holds no rows: an empty backup proves nothing", store.name);
         let hint = "check the database's name; if it is meant to be empty, set `allow_empty: true` on the store";
@@ -120,7 +171,7 @@ fn one(world: &World, source: &Source<'_>, staging: &Staging, compression: Compr
         bail!("{object} cannot be read: {error}");
     }
     let mut files = vec![data];
-    for (extra, exec) in engine.extras(target) {
+    for (extra, exec) in provenance.map_or_else(|| engine.extras(target), |p| p.extras.clone()) {
         let name = format!("{}.{extra}", store.name);
         let extra = produce(world, source, &exec, staging, &name, Role::Extra(extra.to_owned()), compression);
         files.push(extra.map_err(|e| cut_short(store, e))?);
@@ -135,6 +186,18 @@ fn one(world: &World, source: &Source<'_>, staging: &Staging, compression: Compr
         census,
     };
     Ok((component, at))
+}
+
+/// What waits for the snapshot's session waits no longer than its server lives.
+fn while_server_answers<T>(
+    world: &World,
+    source: &Source<'_>,
+    session: Option<&Stopper>,
+    work: impl FnOnce() -> Result<T>,
+) -> Result<T> {
+    let Some(session) = session else { return work() };
+    let alive = || ask(world, source.site, source.engine, &source.engine.ready(source.target)).is_ok();
+    while_alive(world, &format!("the server of {}", source.store.name), session, alive, work)
 }
 
 /// A failure that has no known cause of its own is the producer's: nothing else takes part between snapshot and end.
@@ -162,18 +225,26 @@ fn produce(
         Compression::Gzip => format!("{name}.gz"),
         Compression::None => name.to_owned(),
     };
+    let file = if staging.key().is_some() { format!("{file}.age") } else { file };
     let program = exec.program_name();
-    let mut child = source.site.start(exec).with_context(|| program.to_owned())?;
-    let mut progress = crate::flow::child::Progress::new(world, None);
-    let stored = pipeline::store(&mut child.stdout, &staging.path(&file), compression, &mut |bytes| progress.at(bytes));
+    let Running { mut stdout, control, .. } = source.site.start(exec).with_context(|| program.to_owned())?;
+    let control = Stopper::of(control);
+    let mut progress = Progress::new(world, None);
+    let stored = watched(world, program, &control, |moved| {
+        let mut told = |bytes| {
+            moved.at(bytes);
+            progress.at(bytes);
+        };
+        pipeline::store(&mut stdout, &staging.path(&file), compression, staging.key(), &mut told)
+    });
     let stored = match stored {
         Ok(stored) => stored,
         Err(error) => {
-            let _ = child.control.kill();
+            control.stop();
             return Err(error.context(program.to_owned()));
         }
     };
-    let exit = child.control.wait().with_context(|| program.to_owned())?;
+    let exit = control.wait().with_context(|| program.to_owned())?;
     if !exit.ok() {
         return Err(failure(source.engine, exec, &exit));
     }

@@ -13,6 +13,8 @@ use std::io::{Read, Write};
 /// Answers longer than this are refused: a command that is asked a question does not print a database.
 const MOST_ANSWER: u64 = 256 << 20;
 const CHUNK: usize = 256 << 10;
+/// Progress is told every so many bytes.
+const STEP: u64 = 4 << 20;
 
 /// The bytes that a `Feed::Data` or `Feed::Extra` stands for: opens the plain stream and says how long it is.
 pub type Opener<'a> = dyn Fn(&Feed) -> Result<(Box<dyn Read + Send>, Option<u64>)> + 'a;
@@ -118,6 +120,16 @@ pub fn unwrap_io(error: std::io::Error) -> anyhow::Error {
     }
 }
 
+/// A command that ended badly for no cause that the engine knows.
+#[derive(Debug, thiserror::Error)]
+#[error("{name}: exit {code}: {said}")]
+pub struct Exited {
+    name: String,
+    code: i32,
+    /// The end of its standard error.
+    pub said: String,
+}
+
 /// What a failed command means, by the engine's knowledge.
 pub fn failure(engine: &dyn Engine, exec: &Exec, exit: &Exit) -> anyhow::Error {
     let name = exec.program_name();
@@ -131,10 +143,10 @@ pub fn failure(engine: &dyn Engine, exec: &Exec, exit: &Exit) -> anyhow::Error {
         let hint = "look for an out-of-memory kill or an operator's kill on that machine, then run it again";
         return Refusal::new(RefusalKind::Producer, message, hint).into();
     }
-    anyhow!("{name}: exit {}: {said}", exit.code)
+    Exited { name: name.to_owned(), code: exit.code, said: said.to_owned() }.into()
 }
 
-/// Tells progress, not more often than every few MiB.
+/// Tells progress, not more often than every [`STEP`].
 pub struct Progress<'a> {
     world: &'a World,
     total: Option<u64>,
@@ -156,7 +168,9 @@ impl<'a> Progress<'a> {
     /// So many bytes in all.
     pub fn at(&mut self, bytes: u64) {
         self.bytes = bytes;
-        if self.bytes - self.told >= 4 << 20 || Some(self.bytes) == self.total {
+        // Of what is small nobody wants to know how fast it was.
+        let ended = Some(self.bytes) == self.total && self.bytes >= STEP;
+        if self.bytes - self.told >= STEP || ended {
             self.told = self.bytes;
             self.world.events.tell(Event::Progress { bytes: self.bytes, total: self.total });
         }

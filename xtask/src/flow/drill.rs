@@ -17,12 +17,12 @@ use crate::domain::stack::Compression;
 use crate::domain::store::Store;
 use crate::domain::timeline::{Phase, Stopwatch, Timeline};
 use crate::domain::{census::Census, objective::Schedule};
-use crate::flow::backup::{Source, backup};
+use crate::flow::backup::Source;
 use crate::flow::marks::MarkWriter;
 use crate::flow::prove::{self, Place};
 use crate::flow::strike::After;
 use crate::flow::world::World;
-use crate::flow::{child, diagnose, restore, strike};
+use crate::flow::{backup, child, diagnose, restore, strike};
 use crate::ports::{OwnedSite, Site};
 use anyhow::{Context, Result, anyhow, ensure};
 use std::path::PathBuf;
@@ -45,7 +45,7 @@ pub enum Input {
     /// The running store, read through this attachment.
     Live(Attachment),
     /// An existing set.
-    Set(BackupSet),
+    Set(Box<BackupSet>),
 }
 
 impl Input {
@@ -151,6 +151,7 @@ struct Driller<'a> {
 
 impl<'a> Driller<'a> {
     fn new(world: &'a World, order: &'a Order<'a>) -> Self {
+        let set = if let Input::Set(set) = &order.input { Some(set.as_ref()) } else { None };
         Self {
             world,
             order,
@@ -160,7 +161,7 @@ impl<'a> Driller<'a> {
             vault: None,
             marks: None,
             ledger: None,
-            set: if let Input::Set(set) = &order.input { Some(set.clone()) } else { None },
+            set: set.cloned(),
             consistent_at: None,
             truth: None,
             taken: Census::default(),
@@ -170,7 +171,7 @@ impl<'a> Driller<'a> {
             quarantined: 0,
             timeline: None,
             verdict: None,
-            backup: None,
+            backup: set.map(|set| backup::record(set, order)),
             proof: None,
             sites: Vec::new(),
             rpo_seconds: None,
@@ -198,11 +199,18 @@ impl<'a> Driller<'a> {
         }
         let logs = if outcome.passed() { None } else { self.logs() };
         drop(self.marks.take());
-        if let (true, Err(error)) = (outcome.passed(), self.clean_up()) {
-            outcome = Outcome::Broken(Why::from_error(&error.context("clean up")));
+        let tried = self.struck_at.is_some() || self.set.is_some();
+        if let Err(error) = self.clean_up() {
+            let error = error.context("clean up");
+            match &mut outcome {
+                Outcome::Passed => outcome = Outcome::Broken(Why::from_error(&error)),
+                // What was wrong before stays the reason.
+                Outcome::Failed(why) | Outcome::Broken(why) | Outcome::Skipped(why) => {
+                    why.message.push_str(&format!("; and then: {error:#}"));
+                }
+            }
         }
         let recovered = outcome.passed();
-        let tried = self.struck_at.is_some() || self.set.is_some();
         let run = Run {
             number,
             outcome,

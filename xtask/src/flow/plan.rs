@@ -1,13 +1,17 @@
 //! What a drill would do, as text: every step with its command lines, nothing run. It asks the same descriptions that the drill
 //! carries out; what is known only on the way stands in braces.
 
-use crate::domain::artifact::Component;
+use crate::domain::artifact::{Component, Fingerprint};
 use crate::domain::diagnosis::{Damage, Diagnosis};
-use crate::domain::engine::{Act, Blow, Engine, Feed, MarkTable, Preflight, Snapshot, Target};
+use crate::domain::engine::{Act, Adopted, Blow, Engine, Feed, MarkTable, Preflight, Snapshot, Target};
 use crate::domain::exec::{Exec, quote};
+use crate::domain::foreign::{Content, Findings, Said};
+use crate::domain::refusal::Refusal;
 use crate::domain::scenario::{Step, Strike};
 use crate::domain::site::{Attachment, ContainerSpec, SiteSpec};
+use crate::domain::store::Store;
 use crate::flow::drill::{Input, Order};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 /// The plan of one drill.
@@ -37,7 +41,7 @@ fn commands(order: &Order<'_>, step: Step) -> Vec<String> {
     "{scratch}".clone_into(&mut target.scratch);
     let component = placeholder(order);
     match step {
-        Step::Sandbox | Step::Provision => site(engine, order, &target),
+        Step::Sandbox | Step::Provision => place(engine, order.store, &target),
         Step::Seed => match order.input {
             Input::Rehearsal { bytes } => acts(&engine.seed(&target, bytes)),
             _ => Vec::new(),
@@ -52,7 +56,13 @@ fn commands(order: &Order<'_>, step: Step) -> Vec<String> {
         },
         Step::Verify => vec!["(read every stored byte back, compare sizes and SHA-256)".to_owned()],
         Step::Churn => acts(&engine.churn(&target)),
-        Step::Expose => vec![format!("(write marks for {} s more)", order.exposure.as_secs())],
+        Step::Expose => {
+            let mut lines = vec![format!("(write marks for {} s more)", order.exposure.as_secs())];
+            if selective(order) {
+                lines.extend(acts(&[engine.census(&target)]));
+            }
+            lines
+        }
         Step::Strike(strike) => {
             engine.strike(&target, strike).map_or_else(|| vec!["(unsupported)".to_owned()], |b| blows(&b))
         }
@@ -65,18 +75,24 @@ fn commands(order: &Order<'_>, step: Step) -> Vec<String> {
         }
         Step::RestoreSelected => selected(engine, &target, &component),
         Step::Prove => {
-            let mut lines = acts(&[engine.census(&target)]);
+            let mut lines = if selective(order) { acts(&[engine.diagnose(&target)]) } else { Vec::new() };
+            lines.extend(acts(&[engine.census(&target)]));
             if matches!(order.input, Input::Rehearsal { .. }) {
                 lines.extend(acts(&[engine.marks(&target, MarkTable::Kept), engine.marks(&target, MarkTable::Struck)]));
             }
             lines
         }
-        Step::Probe => vec![line(&engine.probe(&target))],
+        Step::Probe => vec![line(&engine.probe(&target, order.store))],
     }
 }
 
-fn site(engine: &dyn Engine, order: &Order<'_>, target: &Target) -> Vec<String> {
-    let mut lines = match engine.site(order.store) {
+/// Whether only what is damaged is restored, which is judged against the state before the strike.
+fn selective(order: &Order<'_>) -> bool {
+    order.scenario.steps.contains(&Step::RestoreSelected)
+}
+
+fn place(engine: &dyn Engine, store: &Store, target: &Target) -> Vec<String> {
+    let mut lines = match engine.site(store) {
         SiteSpec::Directory => vec!["(a private folder)".to_owned()],
         SiteSpec::Container(spec) => vec![container(&spec)],
     };
@@ -101,6 +117,16 @@ fn container(spec: &ContainerSpec) -> String {
 
 /// The command lines of a backup of one store; `attached` when it is somebody's.
 pub fn backup(engine: &dyn Engine, target: &Target, attached: Option<&Attachment>) -> Vec<String> {
+    backup_with(engine, target, attached, None)
+}
+
+/// The same with other extras than the engine's own.
+fn backup_with(
+    engine: &dyn Engine,
+    target: &Target,
+    attached: Option<&Attachment>,
+    extras: Option<Vec<(&'static str, Exec)>>,
+) -> Vec<String> {
     let mut lines = Vec::new();
     let mut target = target.clone();
     "{scratch}".clone_into(&mut target.scratch);
@@ -111,34 +137,69 @@ pub fn backup(engine: &dyn Engine, target: &Target, attached: Option<&Attachment
         Attachment::Service { project, service } => format!(
             "docker run --detach --network container:{{{project}/{service}}} {{its image}} (beside the service, never inside it)"
         ),
+        Attachment::Volume(of) => format!("cd {{the folder of volume {}}}", on_one_line(&of.name)),
         Attachment::Folder(folder) => format!("cd {}", quote(&on_one_line(&folder.to_string_lossy()))),
     }));
     lines.extend(questions(&engine.before_dump(&target)));
     lines.extend(acts(&[engine.facts(&target)]));
     match engine.snapshot(&target) {
-        Snapshot::Session { exec, open, .. } => lines.push(fed(&exec, &open)),
+        Snapshot::Session { exec, open, census, .. } => {
+            lines.extend([fed(&exec, &open), format!("(in the same session, beside the dump) {}", script(&census))]);
+        }
         Snapshot::Copy { exec, census, .. } => lines.extend([line(&exec), line(&census)]),
         Snapshot::OnTheWay { .. } => {}
     }
     lines.push(format!("{} | compress | sha256 > {{set}}", line(&engine.dump(&target))));
-    for (name, exec) in engine.extras(&target) {
+    for (name, exec) in extras.unwrap_or_else(|| engine.extras(&target)) {
         lines.push(format!("{} | compress | sha256 > {{set}} ({name})", line(&exec)));
     }
     match engine.snapshot(&target) {
         Snapshot::OnTheWay { census, release } => lines.extend([line(&census), line(&release)]),
         Snapshot::Copy { release, .. } => lines.push(line(&release)),
-        Snapshot::Session { .. } => {}
+        Snapshot::Session { close, .. } => lines.push(format!("(in the snapshot's session) {}", script(&close))),
     }
     lines
+}
+
+/// The command lines of an adoption into a fresh site, of an archive that names no role and no extension.
+///
+/// # Errors
+/// The engine takes no archive of this content.
+pub fn adopt(engine: &dyn Engine, store: &Store, content: Content) -> Result<Vec<String>, Refusal> {
+    let mut target = engine.owned_target(store);
+    "{scratch}".clone_into(&mut target.scratch);
+    let none = || Fingerprint { bytes: 0, sha256: "{digest}".to_owned() };
+    let archive = Findings {
+        name: "{archive}".to_owned(),
+        layers: Vec::new(),
+        content,
+        file: none(),
+        plain: none(),
+        said: Said::default(),
+        told: Vec::new(),
+        unknown: BTreeSet::new(),
+    };
+    let what = Adopted { store, archive: &archive, inside: None };
+    let asked: Vec<Act> = engine.adopt_asks(&target).into_iter().collect();
+    let adoption = engine.adopt(&target, what, "client=990000\n")?;
+    let mut lines = place(engine, store, &target);
+    lines.extend(questions(&engine.before_restore(&target, &bare(engine, store))));
+    lines.extend(acts(&asked));
+    let all = [adoption.before, adoption.content, adoption.after].concat();
+    lines.extend(acts(&all).into_iter().map(|line| line.replace("{set}/data", "{archive}")));
+    lines.extend(backup_with(engine, &adoption.source, None, Some(adoption.extras)));
+    Ok(lines)
 }
 
 fn selected(engine: &dyn Engine, target: &Target, component: &Component) -> Vec<String> {
     let damages = engine.expected_damage(Strike::Corrupt).into_iter().map(|o| Damage::Missing { object: o.to_owned() });
     let diagnosis = Diagnosis { damages: damages.collect() };
     let mut lines = acts(&engine.stage(target));
-    match engine.restore_selected(target, component, &diagnosis, "") {
+    let contents: String = diagnosis.lost().map(|object| format!("{object}\n")).collect();
+    match engine.restore_selected(target, component, &diagnosis, &contents) {
         Ok(found) if !found.is_empty() => lines.extend(acts(&found)),
-        _ => lines.push("(what follows depends on the diagnosis)".to_owned()),
+        _ => lines
+            .push("(restore what the diagnosis names: the commands depend on it and on the staged list)".to_owned()),
     }
     lines
 }
@@ -171,8 +232,12 @@ fn act_line(act: &Act) -> String {
 }
 
 fn fed(exec: &Exec, text: &str) -> String {
+    format!("{} {}", line(exec), script(text))
+}
+
+fn script(text: &str) -> String {
     let (first, more) = short(text);
-    format!("{} <<< {first:?}{more}", line(exec))
+    format!("<<< {first:?}{more}")
 }
 
 /// A command on one line: of an argument that has several, the first.
@@ -209,11 +274,15 @@ fn placeholder(order: &Order<'_>) -> Component {
     {
         return component.clone();
     }
+    bare(order.engine, order.store)
+}
+
+fn bare(engine: &dyn Engine, store: &Store) -> Component {
     Component {
-        store: order.store.name.clone(),
-        engine: order.engine.name().to_owned(),
+        store: store.name.clone(),
+        engine: engine.name().to_owned(),
         consistent_as_of: String::new(),
-        consistency: order.engine.consistency(),
+        consistency: engine.consistency(),
         facts: std::collections::BTreeMap::new(),
         files: Vec::new(),
         census: crate::domain::census::Census::default(),

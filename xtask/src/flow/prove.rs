@@ -3,6 +3,7 @@
 use crate::domain::census::Census;
 use crate::domain::engine::{Engine, MarkTable, Target};
 use crate::domain::mark::{Ledger, MarkVerdict, Moment};
+use crate::domain::store::Store;
 use crate::domain::{mark, outcome::Why, report::ProofRecord};
 use crate::flow::backup::parse_census;
 use crate::flow::child::{ask, plain_act};
@@ -66,12 +67,12 @@ pub fn marks(world: &World, at: Place<'_>, of: MarkTable, ledger: &Ledger, strik
 }
 
 /// Asks until the service answers three times in a row.
-pub fn probe(world: &World, at: Place<'_>, within: Duration) -> Result<()> {
+pub fn probe(world: &World, at: Place<'_>, store: &Store, within: Duration) -> Result<()> {
     let deadline = world.clock.now() + within;
     let mut in_a_row = 0;
     let mut last = anyhow!("it was never asked");
     while in_a_row < PROBES {
-        match ask(world, at.site, at.engine, &at.engine.probe(at.target)) {
+        match ask(world, at.site, at.engine, &at.engine.probe(at.target, store)) {
             Ok(answer) if !answer.trim().is_empty() => {
                 in_a_row += 1;
                 continue;

@@ -49,19 +49,22 @@ impl Published {
     }
 }
 
-/// Removes what an earlier run left in the report folder: a run that dies must not leave somebody else's green behind.
+/// Makes the report folder and removes what an earlier run left there: a run that dies must not leave somebody else's green
+/// behind, and one that takes hours must not find out at its end that it has nowhere to tell.
 ///
 /// # Errors
-/// A file that cannot be removed.
-pub fn forget(folder: &Path) -> Result<()> {
+/// A folder that cannot be made, a file that cannot be removed.
+pub fn prepare(folder: &Path) -> Result<()> {
+    let refuse = |what: String| Refusal::new(RefusalKind::Storage, what, "choose another folder with --report-dir");
+    if let Err(e) = std::fs::create_dir_all(folder) {
+        return Err(refuse(format!("cannot write reports into {}: {e}", folder.display())).into());
+    }
     for file in REPORTERS.iter().filter_map(|reporter| reporter.file()) {
         let path = folder.join(file);
         match std::fs::remove_file(&path) {
-            Err(e) if !matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-                let message = format!("cannot write reports into {}: remove an earlier {file}: {e}", folder.display());
-                return Err(
-                    Refusal::new(RefusalKind::Storage, message, "choose another folder with --report-dir").into()
-                );
+            Err(e) if e.kind() != ErrorKind::NotFound => {
+                let what = format!("cannot write reports into {}: remove an earlier {file}: {e}", folder.display());
+                return Err(refuse(what).into());
             }
             _ => {}
         }

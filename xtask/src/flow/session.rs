@@ -1,7 +1,7 @@
 //! A conversation with a command that stays open: lines in, lines out. Used to hold a snapshot and to write marks.
 
 use crate::domain::engine::Engine;
-use crate::domain::exec::Exec;
+use crate::domain::exec::{Exec, Exit};
 use crate::flow::child::failure;
 use crate::ports::{Control, Site};
 use anyhow::{Context, Result};
@@ -13,13 +13,24 @@ pub struct Session {
     exec: Exec,
     stdin: Option<Box<dyn Write + Send>>,
     stdout: BufReader<Box<dyn Read + Send>>,
-    control: Arc<Mutex<Box<dyn Control>>>,
+    control: Stopper,
 }
 
-/// Ends a conversation from another thread: whoever waits for a line is told at once.
+/// Ends a command from another thread: whoever waits for its output is told at once.
+#[derive(Clone)]
 pub struct Stopper(Arc<Mutex<Box<dyn Control>>>);
 
 impl Stopper {
+    /// Power over this command, shared.
+    pub fn of(control: Box<dyn Control>) -> Self {
+        Self(Arc::new(Mutex::new(control)))
+    }
+
+    /// Waits for the command's end.
+    pub fn wait(&self) -> Result<Exit> {
+        lock(&self.0).wait()
+    }
+
     /// Kills the command.
     pub fn stop(&self) {
         // What cannot be killed ends at its own time limit.
@@ -36,13 +47,13 @@ impl Session {
     pub fn open(site: &dyn Site, exec: &Exec) -> Result<Self> {
         let exec = exec.clone().reads_stdin();
         let child = site.start(&exec).with_context(|| exec.program_name().to_owned())?;
-        let control = Arc::new(Mutex::new(child.control));
+        let control = Stopper::of(child.control);
         Ok(Self { exec, stdin: child.stdin, stdout: BufReader::new(child.stdout), control })
     }
 
     /// Whoever may end it early.
     pub fn stopper(&self) -> Stopper {
-        Stopper(Arc::clone(&self.control))
+        self.control.clone()
     }
 
     /// Writes text and flushes it.
@@ -81,14 +92,14 @@ impl Session {
     pub fn close(mut self, engine: &dyn Engine) -> Result<()> {
         self.stdin = None;
         std::io::copy(&mut self.stdout, &mut std::io::sink())?;
-        let exit = lock(&self.control).wait().with_context(|| self.exec.program_name().to_owned())?;
+        let exit = self.control.wait().with_context(|| self.exec.program_name().to_owned())?;
         if exit.ok() { Ok(()) } else { Err(failure(engine, &self.exec, &exit)) }
     }
 
     /// Why the command ended early: its own exit status says more than a broken pipe.
     fn ended(&mut self, engine: &dyn Engine, otherwise: anyhow::Error) -> anyhow::Error {
         self.stdin = None;
-        let ended = lock(&self.control).wait();
+        let ended = self.control.wait();
         match ended {
             Ok(exit) if !exit.ok() => failure(engine, &self.exec, &exit),
             Ok(_) => otherwise,

@@ -1,12 +1,15 @@
 //! `cargo xtask backup`: backs up a stack's stores where they run, into its vault, as one set.
 
+use crate::adapters::beneath;
+use crate::archive::access::Access;
 use crate::archive::vault::Vault;
+use crate::domain::artifact::Component;
 use crate::domain::engine::{Engine, Target};
 use crate::domain::outcome::Why;
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::domain::site::Attachment;
 use crate::domain::stack::Stack;
-use crate::domain::store::Store;
+use crate::domain::store::{Location, Store};
 use crate::engines;
 use crate::flow::backup::{Source, Taken, backup};
 use crate::flow::visit;
@@ -15,6 +18,7 @@ use crate::ports::Site;
 use crate::tasks::test_recovery::attachment;
 use anyhow::Result;
 use std::io::Write;
+use std::path::Path;
 
 /// Which stack.
 #[derive(Debug, Clone, clap::Args)]
@@ -58,17 +62,35 @@ impl Visit<'_> {
 }
 
 /// Backs up and says what was stored. A store that has no engine is an error: a set that leaves a store out would lie.
-pub fn run(world: &World, stack: &Stack, args: &Args, out: &mut dyn Write) -> Result<u8> {
+/// As JSON: id, stack, vault, seconds, bytes before and after compression, what it lacks,
+/// and of each store its name, engine and rows.
+pub fn run(world: &World, stack: &Stack, args: &Args, json: bool, out: &mut dyn Write) -> Result<u8> {
     let mut visits = Vec::new();
     for (store, engine) in chosen(stack, args)? {
         let to = attached(stack, store)?;
         let site = world.sites.attach(&to).map_err(|e| e.context(format!("attach to {}", store.name)))?;
+        outside(&stack.backups.vault, store, site.as_ref())?;
         let target = visit::target(engine, store, site.as_ref());
         visits.push(Visit { store, engine, site, target });
     }
     let sources: Vec<Source<'_>> = visits.iter().map(Visit::source).collect();
-    let vault = Vault::at(&stack.backups.vault);
+    let vault = Vault::with(&stack.backups.vault, Access::of(&stack.backups.protection)?);
     let Taken { set, record, .. } = backup(world, &stack.name, &sources, &vault, Some(stack.backups.compression))?;
+    if json {
+        let store = |c: &Component| serde_json::json!({ "name": c.store, "engine": c.engine, "rows": c.census.rows() });
+        let said = serde_json::json!({
+            "id": record.id,
+            "stack": stack.name,
+            "vault": stack.backups.vault,
+            "seconds": record.seconds,
+            "plain_bytes": record.plain_bytes,
+            "stored_bytes": record.stored_bytes,
+            "lacks": record.lacks,
+            "stores": set.manifest.components.iter().map(store).collect::<Vec<_>>(),
+        });
+        writeln!(out, "{said:#}")?;
+        return Ok(crate::exit_code::PASSED);
+    }
     let rows: u64 = set.manifest.components.iter().map(|c| c.census.rows()).sum();
     writeln!(
         out,
@@ -80,6 +102,9 @@ pub fn run(world: &World, stack: &Stack, args: &Args, out: &mut dyn Write) -> Re
         record.plain_bytes,
         record.seconds
     )?;
+    for what in &record.lacks {
+        writeln!(out, "note: {what}")?;
+    }
     writeln!(
         out,
         "stored and read back; prove that it restores: cargo xtask test-recovery --stack {} --set {}",
@@ -109,6 +134,20 @@ fn chosen<'a>(stack: &'a Stack, args: &Args) -> Result<Vec<(&'a Store, &'static 
             Ok((store, engine))
         })
         .collect()
+}
+
+/// Refuses a vault that really, whatever links lead to it, lies inside the folder that is to be backed up.
+fn outside(vault: &Path, store: &Store, site: &dyn Site) -> Result<()> {
+    let Location::Folder { path, .. } = &store.location else { return Ok(()) };
+    let folder = Path::new(&site.identity().name).join(path);
+    if beneath::real(&std::path::absolute(vault)?)?.starts_with(&folder) {
+        let message =
+            format!("the vault {} lies inside {}, the folder of {}", vault.display(), folder.display(), store.name);
+        let hint =
+            "set `backups.vault` in recovery.yaml to a folder outside of it: each set would hold all sets before it";
+        return Err(refuse(message, hint.to_owned()));
+    }
+    Ok(())
 }
 
 fn attached(stack: &Stack, store: &Store) -> Result<Attachment> {

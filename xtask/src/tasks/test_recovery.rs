@@ -1,6 +1,7 @@
 //! `cargo xtask test-recovery`: the main job. Decides what is drilled, drills it, and makes the one report of it.
 
-use crate::archive::vault::Vault;
+use crate::archive::access::Access;
+use crate::archive::vault::{BackupSet, Vault};
 use crate::domain::engine::Engine;
 use crate::domain::judgement::Subject;
 use crate::domain::outcome::{Outcome, Why, exit_code};
@@ -8,7 +9,7 @@ use crate::domain::project::Project;
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::domain::report::{Drill, Report, SCHEMA};
 use crate::domain::scenario::{Origin, Scenario};
-use crate::domain::site::{Attachment, ImageIdentity, ImageOrigin, SiteSpec};
+use crate::domain::site::{Attachment, ImageIdentity, ImageOrigin, SiteSpec, VolumeOf};
 use crate::domain::stack::{Foreign, Stack};
 use crate::domain::store::{Location, Root, Store};
 use crate::flow::drill::{Input, Order, drill};
@@ -97,8 +98,10 @@ pub fn run(world: &World, project: &Project, args: &Args) -> Result<Report> {
     for item in items(project, args)? {
         drills.push(match item {
             Item::Row(subject, outcome) => subject.without_runs(outcome),
-            Item::Drill(order) => match (&containers, order.engine.site(order.store)) {
-                (Err(error), SiteSpec::Container(_)) => order.subject().without_runs(without_docker(error, args)),
+            Item::Drill(order) => match &containers {
+                Err(error) if needs_containers(&order) => {
+                    order.subject().not_run(without_docker(error, args), order.objective, order.schedule)
+                }
                 _ => drill(world, &order),
             },
         });
@@ -112,7 +115,7 @@ pub fn run(world: &World, project: &Project, args: &Args) -> Result<Report> {
         duration_seconds: (world.clock.now() - begun).as_secs_f64(),
         machine: world.sites.machine(),
         images: images(&drills),
-        notes: notes(project, args)?,
+        notes: notes(project, args)?.into_iter().chain(lacks(&drills)).collect(),
         exit_code: exit_code(drills.iter().map(|d| &d.outcome)),
         drills,
     })
@@ -147,6 +150,20 @@ fn notes(project: &Project, args: &Args) -> Result<Vec<String>> {
     Ok(notes.chain(chosen(project, args)?.into_iter().flat_map(of)).collect())
 }
 
+/// What the backups that were drilled do not hold, each once.
+fn lacks(drills: &[Drill]) -> Vec<String> {
+    let mut all = Vec::new();
+    for drill in drills {
+        let told = drill.runs.iter().filter_map(|r| r.backup.as_ref()).flat_map(|b| &b.lacks);
+        for note in told.map(|what| format!("{}: {what}", drill.stack)) {
+            if !all.contains(&note) {
+                all.push(note);
+            }
+        }
+    }
+    all
+}
+
 /// What a green rehearsal must not hide: that nothing of the store's own data can be backed up where it is.
 fn unread(stack: &Stack, store: &Store) -> Option<String> {
     engines::find(&store.engine)?;
@@ -159,6 +176,12 @@ fn chosen<'a>(project: &'a Project, args: &Args) -> Result<Vec<&'a Stack>> {
         [] => Ok(project.stacks.iter().collect()),
         names => names.iter().map(|name| project.stack(name)).collect(),
     }
+}
+
+/// Whether the engine is needed: to run the store's server, or to say where it keeps the store's volume.
+fn needs_containers(order: &Order<'_>) -> bool {
+    matches!(order.engine.site(order.store), SiteSpec::Container(_))
+        || matches!(order.input, Input::Live(Attachment::Volume(_)))
 }
 
 fn without_docker(error: &anyhow::Error, args: &Args) -> Outcome {
@@ -247,8 +270,11 @@ fn item<'a>(
         return row("rehearsal", Outcome::Skipped(why));
     };
     let input = match (&args.set, args.live) {
-        (Some(which), _) => match Vault::at(&stack.backups.vault).find(which) {
-            Ok(set) => Input::Set(set),
+        (Some(_), _) if let Err(why) = scenario.steps_for(Origin::Set) => {
+            return row("set", Outcome::Skipped(Why::new(why)));
+        }
+        (Some(which), _) => match of_vault(stack, which) {
+            Ok(set) => Input::Set(Box::new(set)),
             // One stack without a sound set must not keep the others from being drilled.
             Err(error) if several => return row("set", Outcome::Failed(Why::from_error(&error))),
             Err(error) => return Err(error),
@@ -261,11 +287,15 @@ fn item<'a>(
     };
     if let Input::Set(set) = &input
         && set.manifest.component(&store.name).is_none()
-        && scenario.steps_for(input.origin()).is_ok()
     {
         return row("set", Outcome::Failed(not_in_set(stack, store, &set.manifest.id)));
     }
     Ok(Item::Drill(Box::new(order(stack, store, engine, scenario, input, args))))
+}
+
+/// A set of the stack's vault, opened with the stack's keys.
+fn of_vault(stack: &Stack, which: &str) -> Result<BackupSet> {
+    Vault::with(&stack.backups.vault, Access::of(&stack.backups.protection)?).find(which)
 }
 
 /// The stack declares a store that this backup cannot bring back: that is known to be wrong, not merely untried.
@@ -310,15 +340,15 @@ pub fn attachment(stack: &Stack, store: &Store) -> Result<Attachment, Why> {
                     .hint("set `service:` on the store in recovery.yaml")),
             };
         }
-        Location::File { root, .. } | Location::Folder { root } => root,
+        Location::File { root, .. } | Location::Folder { root, .. } => root,
     };
     match root {
         Root::Host(folder) => Ok(Attachment::Folder(folder.clone())),
-        Root::Volume(volume) => Err(Why::new(format!(
-            "{} is in the Docker volume {volume}, which cannot be read from the host yet",
-            store.name
-        ))
-        .hint("bind-mount a host folder for it, or drill it with synthetic data (without --live)")),
+        Root::Volume(volume) => Ok(Attachment::Volume(VolumeOf {
+            name: volume.clone(),
+            project: (!stack.compose_files.is_empty()).then(|| stack.project.clone()),
+            service: store.service.clone(),
+        })),
     }
 }
 
@@ -326,7 +356,10 @@ pub fn attachment(stack: &Stack, store: &Store) -> Result<Attachment, Why> {
 fn images(drills: &[Drill]) -> Vec<ImageIdentity> {
     let mut all: Vec<ImageIdentity> = Vec::new();
     for image in drills.iter().flat_map(|d| &d.runs).flat_map(|r| &r.sites).filter_map(|s| s.image.as_ref()) {
-        match all.iter_mut().find(|known| known.used == image.used && known.wanted == image.wanted) {
+        match all
+            .iter_mut()
+            .find(|known| (&known.used, &known.wanted, &known.digest) == (&image.used, &image.wanted, &image.digest))
+        {
             None => all.push(image.clone()),
             Some(known) => {
                 known.prepared_ms = known.prepared_ms.max(image.prepared_ms);

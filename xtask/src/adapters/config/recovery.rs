@@ -3,18 +3,17 @@
 use super::fields::{flag, mapping, only, port, text, texts, wrong};
 use super::mounts::tidy;
 use super::node::{Kind, Node};
+use super::protection::{self, ProtectionText};
+use super::retention::{self, RetentionText};
 use crate::domain::objective::{Objective, Objectives};
 use crate::domain::place::Place;
 use crate::domain::refusal::Refusal;
 use crate::domain::schedule::{Schedule, duration};
 use crate::domain::stack::Compression;
 use crate::domain::suggest;
-use crate::scenarios;
+use crate::{engines, scenarios};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-/// The engines that a store may name.
-pub(super) const ENGINES: [&str; 3] = ["postgres", "sqlite", "files"];
 
 /// A stack as it is written.
 pub(super) struct StackText {
@@ -30,6 +29,8 @@ pub(super) struct StackText {
     pub(super) schedule: Option<Schedule>,
     pub(super) vault: Option<PathBuf>,
     pub(super) compression: Option<Compression>,
+    pub(super) protection: ProtectionText,
+    pub(super) retention: RetentionText,
 }
 
 /// A store as it is written: what is left out is inferred.
@@ -51,6 +52,10 @@ pub(super) struct StoreText {
 
 /// Every stack of the file; `base` is the folder that its relative paths start from.
 pub(super) fn stacks(tree: &Node, base: &Path) -> Result<Vec<StackText>, Refusal> {
+    if let (Some(services), None) = (tree.get("services"), tree.get("stacks")) {
+        let hint = "leave --config out in its folder, or write a recovery.yaml: cargo xtask init --compose <this file>";
+        return Err(services.at.place().refuse("this is a Compose file, not a recovery.yaml", hint));
+    }
     only(tree, "recovery.yaml", &["stacks"])?;
     let Some(stacks) = tree.get("stacks") else {
         return Err(tree.at.place().refuse(
@@ -84,7 +89,8 @@ fn stack(name: &str, at: Place, node: &Node, base: &Path) -> Result<StackText, R
     }
     let backups = node.get("backups");
     if let Some(backups) = backups {
-        only(backups, &format!("`backups` of {what}"), &["schedule", "vault", "compression"])?;
+        let known = [["schedule", "vault", "compression", "retention"].as_slice(), &protection::KEYS].concat();
+        only(backups, &format!("`backups` of {what}"), &known)?;
     }
     let backup = |key: &str| backups.and_then(|b| b.get(key));
     Ok(StackText {
@@ -105,6 +111,8 @@ fn stack(name: &str, at: Place, node: &Node, base: &Path) -> Result<StackText, R
         schedule: backup("schedule").map(schedule).transpose()?,
         vault: backup("vault").map(|n| self::path(n, "vault", base)).transpose()?,
         compression: backup("compression").map(compression).transpose()?,
+        protection: backups.map(|n| protection::read(n, base)).transpose()?.unwrap_or_default(),
+        retention: backup("retention").map(|n| retention::written(n, &what)).transpose()?.unwrap_or_default(),
         name: name.to_owned(),
         at,
     })
@@ -149,9 +157,12 @@ fn store(name: &str, at: Place, node: &Node) -> Result<StoreText, Refusal> {
     let placed = |key: &str| node.get(key).map(|n| Ok((text(n, &format!("`{key}`"))?, n.at.place()))).transpose();
     let engine = field("engine")?;
     if let (Some(engine), Some(node)) = (&engine, node.get("engine"))
-        && !ENGINES.contains(&engine.as_str())
+        && engines::find(engine).is_none()
     {
-        return Err(node.at.place().refuse(format!("no engine is called `{engine}`"), suggest::hint(engine, &ENGINES)));
+        return Err(node
+            .at
+            .place()
+            .refuse(format!("no engine is called `{engine}`"), suggest::hint(engine, &engines::names())));
     }
     Ok(StoreText {
         engine,

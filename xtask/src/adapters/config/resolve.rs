@@ -3,8 +3,9 @@
 use super::compose::{self, Loaded, Request};
 use super::infer::{self, Inferred, uncovered};
 use super::mounts::tidy;
+use super::protection;
 use super::recovery::{StackText, StoreText};
-use super::secrets;
+use super::{retention, secrets};
 use crate::adapters::environment::Lookup;
 use crate::domain::compose::ComposeProject;
 use crate::domain::project::Findings;
@@ -13,7 +14,7 @@ use crate::domain::secret::Secret;
 use crate::domain::stack::{Backups, Stack};
 use crate::domain::store::{Location, Root, Store};
 use crate::domain::suggest;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A stack, and what stands behind it.
 pub(super) fn resolve(text: StackText, base: &Path, environment: Lookup<'_>) -> Result<(Stack, Findings), Refusal> {
@@ -49,6 +50,10 @@ pub(super) fn resolve(text: StackText, base: &Path, environment: Lookup<'_>) -> 
     if stores.is_empty() {
         notes.push("no store was found: there is nothing to recover here".into());
     }
+    // As for everything else that Compose fills in: the environment before the env file.
+    let known = |name: &str| environment(name).or_else(|| loaded.as_ref()?.variables.get(name).cloned());
+    let retention = retention::policy(&text.retention, &known, &mut notes)?;
+    let protection = protection::resolve(text.protection.clone(), &known)?;
     let stack = Stack {
         folder: folder.unwrap_or_else(|| base.to_owned()),
         compose_files: files,
@@ -63,11 +68,30 @@ pub(super) fn resolve(text: StackText, base: &Path, environment: Lookup<'_>) -> 
             schedule: text.schedule,
             vault: text.vault.unwrap_or_else(|| tidy(&base.join("backups").join(&name))),
             compression: text.compression.unwrap_or_default(),
+            protection,
+            retention,
         },
         notes,
         name,
     };
+    not_inside_itself(&stack).map_err(|(cause, hint)| text.at.refuse(cause, hint))?;
     Ok((stack, Findings { compose: loaded.map(|l| l.project), evidence: inferred.evidence }))
+}
+
+/// A folder whose vault lies inside it would be backed up with all of its backups, each time with one more.
+fn not_inside_itself(stack: &Stack) -> Result<(), (String, String)> {
+    let vault = &stack.backups.vault;
+    for store in &stack.stores {
+        if let Location::Folder { root: Root::Host(folder), path } = &store.location
+            && vault.starts_with(folder.join(path))
+        {
+            let folder = folder.join(path);
+            let (vault, folder) = (vault.display(), folder.display());
+            let cause = format!("the vault {vault} lies inside the folder {folder} of store `{}`", store.name);
+            return Err((cause, format!("set `backups.vault` of stack `{}` to a folder outside of it", stack.name)));
+        }
+    }
+    Ok(())
 }
 
 /// What stores are resolved against.
@@ -81,15 +105,46 @@ impl Ground<'_> {
     /// The written stores, completed; all inferred ones when none are written.
     fn stores(&self, text: &StackText) -> Result<(Vec<Store>, Inferred), Refusal> {
         let inferred = self.loaded.map(|l| infer::infer(&l.project)).transpose()?.unwrap_or_default();
-        let stores = match &text.stores {
+        let stores: Vec<Store> = match &text.stores {
             Some(written) => written.iter().map(|s| self.store(s, &inferred)).collect::<Result<_, _>>()?,
             None => inferred.stores.clone(),
         };
-        Ok((stores, inferred))
+        Ok((stores.into_iter().map(|s| Store { location: self.rooted(s.location), ..s }).collect(), inferred))
+    }
+
+    /// A variable of the env file, or of the environment.
+    fn variable(&self, name: &str) -> Option<String> {
+        self.loaded.and_then(|l| l.variables.get(name).cloned()).or_else(|| (self.environment)(name))
     }
 
     fn project(&self) -> Option<&ComposeProject> {
         self.loaded.map(|l| &l.project)
+    }
+
+    /// The same place below the outermost folder that a service mounts: whoever writes there may plant links on the way, and a link
+    /// is followed below the root only.
+    fn rooted(&self, location: Location) -> Location {
+        let (folder, place) = match &location {
+            Location::File { root: Root::Host(folder), path } => (folder.clone(), folder.join(path)),
+            Location::Folder { root: Root::Host(folder), path } => (folder.clone(), folder.join(path)),
+            _ => return location,
+        };
+        let mounts =
+            self.project().into_iter().flat_map(|p| p.services.values()).flat_map(|s| &s.mounts).filter(|m| m.writable);
+        let above = mounts.filter_map(|m| match &m.root {
+            Some(Root::Host(mounted)) if *mounted != place => Some((mounted, place.strip_prefix(mounted).ok()?)),
+            _ => None,
+        });
+        match above.min_by_key(|(mounted, _)| mounted.components().count()) {
+            Some((mounted, below)) if mounted.components().count() < folder.components().count() => {
+                let (root, path) = (Root::Host(mounted.clone()), below.to_owned());
+                match location {
+                    Location::Folder { .. } => Location::Folder { root, path },
+                    _ => Location::File { root, path },
+                }
+            }
+            _ => location,
+        }
     }
 
     fn store(&self, text: &StoreText, inferred: &Inferred) -> Result<Store, Refusal> {
@@ -160,8 +215,7 @@ impl Ground<'_> {
                 let service = self.project()?.services.get(text.service.as_deref()?)?;
                 service.variable(name).map(|v| v.value.expose().to_owned())
             };
-            let of_file = || self.loaded.and_then(|l| l.variables.get(name).cloned());
-            let value = of_service().or_else(of_file).or_else(|| (self.environment)(name)).filter(|v| !v.is_empty());
+            let value = of_service().or_else(|| self.variable(name)).filter(|v| !v.is_empty());
             let value = value.ok_or_else(|| {
                 at.refuse(
                     format!("variable `{name}` is set nowhere, or empty"),
@@ -209,8 +263,12 @@ impl Ground<'_> {
                 format!("store `{}`: `path` and `volume` together", text.name),
                 "a folder store is one or the other",
             )),
-            (Some(path), None) => Ok(Location::Folder { root: Root::Host(tidy(&self.base.join(path))) }),
-            (None, Some(volume)) => Ok(Location::Folder { root: Root::Volume(self.volume(volume)) }),
+            (Some(path), None) => {
+                Ok(Location::Folder { root: Root::Host(tidy(&self.base.join(path))), path: PathBuf::new() })
+            }
+            (None, Some(volume)) => {
+                Ok(Location::Folder { root: Root::Volume(self.volume(volume)), path: PathBuf::new() })
+            }
             (None, None) => self.inferred(text, twin, "write `path:`, a folder, or `volume:`, a volume"),
         }
     }

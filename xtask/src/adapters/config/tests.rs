@@ -2,6 +2,7 @@
 
 mod hostile;
 mod refusals;
+mod retention;
 
 use super::*;
 use crate::domain::stack::Stack;
@@ -91,6 +92,44 @@ fn what_no_store_covers_is_named() {
     assert!(!notes("monsite").contains("uploads"), "{}", notes("monsite"));
 }
 
+/// Whoever writes into a mounted folder may plant links anywhere below it: none of them is to be followed out of it.
+#[test]
+fn the_root_of_a_database_file_is_the_whole_folder_that_a_container_mounts() {
+    let compose =
+        "services:\n  app:\n    image: app\n    environment: {DB: /data/deep/a.db}\n    volumes: [./data:/data]\n";
+    let at = |(_dir, project): &(tempfile::TempDir, Project)| match &project.stacks[0].stores[0].location {
+        Location::File { root: Root::Host(root), path } => (root.file_name().unwrap().to_owned(), path.clone()),
+        other => panic!("{other:?}"),
+    };
+    let wanted = ("data".into(), "deep/a.db".into());
+    assert_eq!(at(&loaded(&[("compose.yaml", compose)])), wanted);
+    let written = "stacks:\n  x:\n    stores:\n      a: {engine: sqlite, path: data/deep/a.db}\n";
+    assert_eq!(at(&loaded(&[("compose.yaml", compose), ("recovery.yaml", written)])), wanted);
+}
+
+#[test]
+fn the_root_of_a_folder_below_a_mounted_one_is_the_mounted_one() {
+    let compose = "services:\n  app:\n    image: app\n    volumes: [./data:/data]\n";
+    let written = "stacks:\n  x:\n    stores:\n      a: {engine: files, path: data/uploads}\n";
+    let (dir, project) = loaded(&[("compose.yaml", compose), ("recovery.yaml", written)]);
+    let wanted = Location::Folder { root: Root::Host(dir.path().join("data")), path: "uploads".into() };
+    let store = &project.stacks[0].stores[0];
+    assert_eq!(store.location, wanted);
+    let at = crate::engines::find("files").unwrap().attached_target(store);
+    assert_eq!(at.root, "uploads");
+}
+
+#[test]
+fn a_database_file_that_is_mounted_alone_is_noted() {
+    let compose = |volume: &str| {
+        format!("services:\n  app:\n    image: app\n    environment: {{DB: /data/a.db}}\n    volumes: [{volume}]\n")
+    };
+    let notes = |volume: &str| loaded(&[("compose.yaml", &compose(volume))]).1.stacks[0].notes.join("\n");
+    let said = notes("./a.db:/data/a.db");
+    assert_eq!(said.matches("mounted alone").count(), 1, "{said}");
+    assert!(!notes("./data:/data").contains("mounted alone"));
+}
+
 #[test]
 fn the_examples_can_meet_their_objectives_and_the_contradiction_cannot() {
     use crate::domain::objective::worst_rpo;
@@ -138,7 +177,7 @@ fn files_are_merged_as_compose_merges_them() {
     assert_eq!(store(stack, "db").image.as_deref(), Some("postgres:17"));
     let Location::Database { database, password, .. } = &store(stack, "db").location else { panic!() };
     assert_eq!((database.as_str(), password.as_ref().unwrap().expose()), ("b", "x"));
-    let Location::Folder { root: Root::Host(path) } = &store(stack, "uploads").location else { panic!() };
+    let Location::Folder { root: Root::Host(path), .. } = &store(stack, "uploads").location else { panic!() };
     assert!(path.ends_with("other"));
     let app = &project.findings(stack).unwrap().compose.as_ref().unwrap().services["app"];
     assert_eq!(app.environment.keys().collect::<Vec<_>>(), ["A"]);
@@ -179,8 +218,11 @@ fn what_is_written_wins_over_what_is_inferred_and_the_rest_is_completed() {
     let Location::Database { database, user, password, .. } = &store(stack, "second").location else { panic!() };
     assert_eq!((database.as_str(), user.as_str(), password.as_ref().unwrap().expose()), ("other", "u2", "s3"));
     assert_eq!(store(stack, "second").image.as_deref(), Some("postgres:15"));
-    assert_eq!(store(stack, "pictures").location, Location::Folder { root: Root::Host(dir.path().join("pics")) });
-    assert_eq!(store(stack, "kept").location, Location::Folder { root: Root::Volume("real".into()) });
+    assert_eq!(
+        store(stack, "pictures").location,
+        Location::Folder { root: Root::Host(dir.path().join("pics")), path: "".into() }
+    );
+    assert_eq!(store(stack, "kept").location, Location::Folder { root: Root::Volume("real".into()), path: "".into() });
 }
 
 #[test]

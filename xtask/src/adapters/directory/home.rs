@@ -9,13 +9,15 @@ use anyhow::{Context, Result, bail, ensure};
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, Permissions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// What every private folder's name begins with.
 const PREFIX: &str = "xtask-";
+/// How often a folder is removed again in which something appeared while it was removed.
+const ATTEMPTS: usize = 100;
 
 /// Everything that this run has on this host.
 pub(super) struct Run {
@@ -49,8 +51,8 @@ impl Run {
                 Ok(()) => break home,
                 Err(e) => {
                     self.remove(&home)?;
-                    // Another run's sweep may have taken the folder for a dead one's before its owner was written.
-                    if e.downcast_ref::<io::Error>().is_none_or(|e| e.kind() != ErrorKind::NotFound) {
+                    // Another run's sweep may have made the folder its own before its owner was written.
+                    if !failed_as(&e, ErrorKind::NotFound) && !failed_as(&e, ErrorKind::AlreadyExists) {
                         return Err(e).with_context(doing);
                     }
                 }
@@ -117,12 +119,22 @@ impl Run {
                 continue;
             }
             let name = path.display().to_string();
-            match is_dead(&path).with_context(doing)? {
-                true => {
-                    demolish(&path).with_context(|| format!("sweep {name}"))?;
-                    swept.removed.push(name);
-                }
-                false => swept.kept.push(name),
+            let sweeping = || format!("sweep {name}");
+            let remove = match fate(&path).with_context(doing)? {
+                Fate::Gone => continue,
+                Fate::Dead => Some(path),
+                Fate::Kept => None,
+                Fate::Unowned => match claim(&path) {
+                    Err(e) if failed_as(&e, ErrorKind::NotFound) => continue,
+                    Err(e) if failed_as(&e, ErrorKind::AlreadyExists) => None,
+                    claimed => Some(claimed.with_context(sweeping)?),
+                },
+            };
+            if let Some(path) = remove {
+                demolish(&path).with_context(sweeping)?;
+                swept.removed.push(name);
+            } else {
+                swept.kept.push(name);
             }
         }
         swept.removed.sort();
@@ -132,42 +144,92 @@ impl Run {
 }
 
 fn furnish(home: &Path) -> Result<()> {
-    let owner = Owner::this_process()?;
-    let path = home.join(OWNER);
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(owner.note().as_bytes())?;
+    sign(home)?;
     for name in ["data", "scratch"] {
         DirBuilder::new().mode(0o700).create(home.join(name))?;
     }
     Ok(())
 }
 
-/// Whether a folder's owner is dead. A folder that is not ours at all (its owner cannot be read, but it holds things) is alive; one
-/// that holds nothing yet was left behind before its owner could be written.
-fn is_dead(home: &Path) -> Result<bool> {
-    let owner = fs::read_to_string(home.join(OWNER)).unwrap_or_default();
-    match Owner::from_note(&owner) {
-        Ok(owner) => Ok(owner.life()? == Life::Dead),
-        Err(_) => {
-            let names: Vec<_> = fs::read_dir(home)?.map(|e| e.map(|e| e.file_name())).collect::<io::Result<_>>()?;
-            Ok(names.iter().all(|name| name == OWNER))
-        }
-    }
+/// Makes this process the owner of a folder that has none; fails with `AlreadyExists` when it has one. The name appears whole and
+/// once only, so that of a run that furnishes the folder and a sweep that would remove it just one goes on.
+fn sign(home: &Path) -> Result<()> {
+    let note = Owner::this_process()?.note();
+    let mut draft = tempfile::Builder::new().prefix(OWNER).tempfile_in(home)?;
+    draft.write_all(note.as_bytes())?;
+    Ok(fs::hard_link(draft.path(), home.join(OWNER))?)
 }
 
-/// Removes a private folder, its owner's name last, so that whatever interrupts this, a sweep still knows it.
+/// Takes a folder without an owner away from whoever may be about to furnish it: under its new name nobody else looks for it, and
+/// another sweep knows it still. Fails with `AlreadyExists` when it was furnished meanwhile, with `NotFound` when it is gone.
+fn claim(home: &Path) -> Result<PathBuf> {
+    sign(home)?;
+    let name = home.file_name().unwrap_or_default().to_string_lossy();
+    let ours = home.with_file_name(format!("{PREFIX}swept-{}", name.trim_start_matches(PREFIX)));
+    fs::rename(home, &ours)?;
+    Ok(ours)
+}
+
+/// What a sweep makes of a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// Somebody removed it meanwhile.
+    Gone,
+    /// Its owner lives, or it is not ours at all: its owner cannot be read, but it holds things.
+    Kept,
+    /// Its owner is dead.
+    Dead,
+    /// It holds nothing yet: left behind before its owner could be written, or just being made.
+    Unowned,
+}
+
+fn fate(home: &Path) -> Result<Fate> {
+    let note = fs::read_to_string(home.join(OWNER));
+    if let Ok(owner) = Owner::from_note(note.as_deref().unwrap_or_default()) {
+        return Ok(if owner.life()? == Life::Dead { Fate::Dead } else { Fate::Kept });
+    }
+    let entries = match fs::read_dir(home) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Fate::Gone),
+        entries => entries?,
+    };
+    for entry in entries {
+        if !entry?.file_name().as_encoded_bytes().starts_with(OWNER.as_bytes()) {
+            return Ok(Fate::Kept);
+        }
+    }
+    // A name that cannot be read is of an older make, which wrote it bit by bit, and of a run that died at it.
+    Ok(if note.is_ok() { Fate::Dead } else { Fate::Unowned })
+}
+
+/// Removes a private folder, its owner's name last, so that whatever interrupts this, a sweep still knows it. A run and a sweep may
+/// both be at it, and one may put its name into the folder while the other removes what is in there.
 fn demolish(home: &Path) -> io::Result<()> {
+    let mut last = Ok(());
+    for _ in 0..ATTEMPTS {
+        last = demolish_once(home);
+        if !last.as_ref().is_err_and(|e| e.kind() == ErrorKind::DirectoryNotEmpty) {
+            break;
+        }
+    }
+    last
+}
+
+fn demolish_once(home: &Path) -> io::Result<()> {
     for name in ["data", "scratch"] {
         let path = home.join(name);
         if let Err(e) = gone(fs::remove_dir_all(&path)) {
             // A restored tree may hold folders that even their owner may not change.
             if e.kind() == ErrorKind::PermissionDenied {
-                unlock(&path)?;
+                gone(unlock(&path))?;
             }
             gone(fs::remove_dir_all(&path))?;
         }
     }
     gone(fs::remove_dir_all(home))
+}
+
+fn failed_as(error: &anyhow::Error, kind: ErrorKind) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == kind)
 }
 
 fn gone(result: io::Result<()>) -> io::Result<()> {

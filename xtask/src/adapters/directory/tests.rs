@@ -130,6 +130,43 @@ fn a_sweep_removes_what_the_dead_left_and_nothing_else() {
     assert_eq!(text(running), "alive");
 }
 
+/// Folders come and go while a sweep looks, and a folder without an owner may get one at any moment.
+#[test]
+fn a_sweep_beside_living_runs_neither_fails_nor_takes_anything_from_them() {
+    let base = tempfile::tempdir().unwrap();
+    let over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let sweepers: Vec<_> = (0..2)
+            .map(|_| {
+                scope.spawn(|| {
+                    let sites = sites(base.path());
+                    let mut sweeps = 0;
+                    while !over.load(std::sync::atomic::Ordering::SeqCst) {
+                        sites.sweep().unwrap_or_else(|e| panic!("{e:#}"));
+                        sweeps += 1;
+                    }
+                    sweeps
+                })
+            })
+            .collect();
+        let living = sites(base.path());
+        let lost = (0..500)
+            .filter(|_| {
+                let site = living.open(&SiteSpec::Directory, "drill").unwrap();
+                let folder = PathBuf::from(site.identity().name);
+                std::thread::yield_now();
+                !folder.is_dir() || !Path::new(&site.scratch()).is_dir()
+            })
+            .count();
+        over.store(true, std::sync::atomic::Ordering::SeqCst);
+        assert_eq!(lost, 0, "private folders of a living run were removed");
+        for sweeper in sweepers {
+            assert!(sweeper.join().unwrap() > 10);
+        }
+    });
+    assert_eq!(names(base.path()), [""; 0]);
+}
+
 #[test]
 fn abandoning_works_from_another_thread_while_a_command_runs() {
     let base = tempfile::tempdir().unwrap();

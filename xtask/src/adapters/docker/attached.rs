@@ -21,9 +21,9 @@ use bollard::query_parameters::ListContainersOptionsBuilder;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-const PROJECT: &str = "com.docker.compose.project";
-const SERVICE: &str = "com.docker.compose.service";
-const ONE_OFF: &str = "com.docker.compose.oneoff";
+pub(super) const PROJECT: &str = "com.docker.compose.project";
+pub(super) const SERVICE: &str = "com.docker.compose.service";
+pub(super) const ONE_OFF: &str = "com.docker.compose.oneoff";
 /// Where the sidecar's own staging volume is mounted.
 const SCRATCH: &str = "/xtask-scratch";
 
@@ -204,16 +204,16 @@ fn choose<'a>(all: &'a [ContainerSummary], project: &str, service: &str) -> Resu
     Err(Refusal::new(RefusalKind::MissingStore, message, format!("docker compose -p {project} {verb} {service}")))
 }
 
-fn known(containers: &[&ContainerSummary], key: &str) -> String {
+pub(super) fn known(containers: &[&ContainerSummary], key: &str) -> String {
     let words: BTreeSet<&str> = containers.iter().map(|c| label(c, key)).filter(|word| !word.is_empty()).collect();
     if words.is_empty() { "none".to_owned() } else { words.into_iter().collect::<Vec<_>>().join(", ") }
 }
 
-fn label<'a>(container: &'a ContainerSummary, key: &str) -> &'a str {
+pub(super) fn label<'a>(container: &'a ContainerSummary, key: &str) -> &'a str {
     container.labels.as_ref().and_then(|labels| labels.get(key)).map_or("", String::as_str)
 }
 
-fn name(container: &ContainerSummary) -> String {
+pub(super) fn name(container: &ContainerSummary) -> String {
     container.names.iter().flatten().next().map(|n| n.trim_start_matches('/').to_owned()).unwrap_or_default()
 }
 

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 /// After the stream's end, how long the exit status may take at least.
 const SETTLE: Duration = Duration::from_secs(15);
 /// How long a killed command may take to go.
-const DYING: Duration = Duration::from_secs(10);
+pub(super) const DYING: Duration = Duration::from_secs(10);
 
 /// The engine tells no process id that is valid inside the container, so a command is found there by the token in its
 /// environment; what it started inherits it. `kill` is a program of few images but a builtin of every `sh`.
@@ -101,7 +101,8 @@ impl Control for ExecControl {
         }
         let mut ending = self.end.clone();
         let end = self.engine.run(async { ending.wait_for(Option::is_some).await.map(|end| end.clone()) });
-        match end.ok().flatten().context("the stream of the command's output was lost")? {
+        let end = end.ok().flatten().context("the stream of the command's output was lost")?;
+        match end {
             End::TimedOut(refusal) => {
                 self.settled = true;
                 let (said, _) = self.heard.lock().unwrap_or_else(PoisonError::into_inner).read();
@@ -123,7 +124,8 @@ impl Control for ExecControl {
                 Ok(exit)
             }
             End::Cut | End::Killed => {
-                let limit = self.deadline.max(Instant::now() + SETTLE);
+                let settle = Instant::now() + SETTLE;
+                let limit = if matches!(end, End::Killed) { settle } else { self.deadline.max(settle) };
                 let asked = self.engine.run(exit_code(&self.child, limit));
                 let code = asked.with_context(|| format!("{}: no exit status", self.program))?;
                 self.settled = true;

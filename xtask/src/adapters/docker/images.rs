@@ -39,6 +39,8 @@ pub struct Recipe {
     pub name: String,
     /// The image it makes, always below `localhost/`.
     pub reference: String,
+    /// The label, and its value, that the image has when it was built from the recipe as it is now.
+    pub current: (String, String),
     /// Builds it; the image is on the engine afterwards.
     pub build: Build,
 }
@@ -129,15 +131,33 @@ fn stand_in(
     events: &dyn Events,
     wanted: &str,
 ) -> Result<(ImageInspect, ImageOrigin)> {
-    if let Some(image) = engine.run(inspect(docker, &recipe.reference))? {
-        events.tell(Event::Note(format!("{} stands in for {wanted}, which is not available", recipe.reference)));
+    let present = engine.run(inspect(docker, &recipe.reference))?;
+    let reference = &recipe.reference;
+    if let Some(image) = present.clone().filter(|image| is_current(image, recipe)) {
+        events.tell(Event::Note(format!("{reference} stands in for {wanted}, which is not available")));
         return Ok((image, ImageOrigin::PresentStandIn));
     }
-    let what = format!("building {} from the local recipe {}, to stand in for {wanted}", recipe.reference, recipe.name);
+    let again = if present.is_some() { " again, because it is of an older recipe" } else { "" };
+    let what = format!("building {reference}{again} from the local recipe {}, to stand in for {wanted}", recipe.name);
     events.tell(Event::ImagePreparing { what });
-    (recipe.build)(events)?;
+    match ((recipe.build)(events), present) {
+        (Ok(()), _) => {}
+        (Err(error), None) => return Err(error),
+        (Err(error), Some(older)) => {
+            events.tell(Event::Note(format!(
+                "{reference} of an older recipe is used: building it again failed: {error:#}"
+            )));
+            return Ok((older, ImageOrigin::PresentStandIn));
+        }
+    }
     let image = engine.run(inspect(docker, &recipe.reference))?;
     Ok((image.with_context(|| format!("it left no image {}", recipe.reference))?, ImageOrigin::BuiltLocally))
+}
+
+fn is_current(image: &ImageInspect, recipe: &Recipe) -> bool {
+    let (label, value) = &recipe.current;
+    let labels = image.config.as_ref().and_then(|config| config.labels.as_ref());
+    labels.and_then(|labels| labels.get(label)) == Some(value)
 }
 
 /// `None` when the engine has no such image.

@@ -1,7 +1,7 @@
 //! Carries a command's streams: back-pressure in both directions, a time limit, and never a cut taken for an end.
 //! It must not know how commands are started or who reads.
 
-use super::control::{self, Child, End};
+use super::control::{self, Child, DYING, End};
 use super::heard::Heard;
 use super::pipe::Keeper;
 use super::trailer::Trailer;
@@ -85,12 +85,15 @@ impl Pump {
         tokio::pin!(deadline);
         let mut doubt = tokio::time::interval(DOUBT);
         doubt.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut quiet, mut over, mut killed) = (0, 0, false);
+        let (mut quiet, mut over) = (0, 0);
+        let mut dying = None::<Instant>;
         let mut held = Vec::new();
         loop {
             let frame = tokio::select! { biased;
-                () = self.kill.notified() => { killed = true; continue }
+                () = self.kill.notified() => { dying.get_or_insert(Instant::now() + DYING); continue }
                 () = &mut deadline => return self.timed_out(),
+                // What cannot be killed (in a paused container) must not hold its reader.
+                () = tokio::time::sleep_until(dying.unwrap_or(self.deadline)), if dying.is_some() => return End::Killed,
                 frame = self.frames.next() => frame,
                 _ = doubt.tick() => {
                     quiet += 1;
@@ -102,10 +105,10 @@ impl Pump {
             };
             (quiet, over) = (0, 0);
             let frame = match frame {
-                None if killed => return End::Killed,
+                None if dying.is_some() => return End::Killed,
                 None => return End::Cut,
                 // The client that goes away early spoils the exit status, so the output of a killed command is drained.
-                Some(Ok(_)) if killed => continue,
+                Some(Ok(_)) if dying.is_some() => continue,
                 Some(Err(error)) => return End::Broken(format!("the output stream broke: {error}")),
                 Some(Ok(LogOutput::Console { .. })) => {
                     return End::Broken("the output stream was cut inside a frame".to_owned());
@@ -125,14 +128,14 @@ impl Pump {
             let message = piece.slice(..split.output);
             self.heard().output(&message);
             tokio::select! { biased;
-                () = self.kill.notified() => killed = true,
+                () = self.kill.notified() => { dying.get_or_insert(Instant::now() + DYING); }
                 () = &mut deadline => return self.timed_out(),
-                sent = send(&self.sender, LogOutput::StdOut { message }) => if !sent && !killed {
+                sent = send(&self.sender, LogOutput::StdOut { message }) => if !sent && dying.is_none() {
                     // As with a broken pipe: a command whose output nobody takes must not write for ever.
                     return End::Broken(format!("nobody reads the output of {} any more", self.child.program));
                 },
             }
-            if let (Some(code), false) = (split.code, killed) {
+            if let (Some(code), None) = (split.code, dying) {
                 self.settle().await;
                 return End::Done(code);
             }

@@ -1,7 +1,7 @@
 //! The local recipes as the container adapter asks for them: build, then hand over to the engine.
 //! It must not know when a stand-in is wanted: that is the image policy's.
 
-use super::{Provisioner, recipe_for};
+use super::{DIGEST_LABEL, Provisioner, recipe_for};
 use crate::adapters::docker::{ImageRecipes, Recipe};
 use crate::ports::ImageLoader;
 use anyhow::Result;
@@ -27,6 +27,7 @@ impl ImageRecipes for StandIns {
         Some(Recipe {
             name: recipe.name.clone(),
             reference: recipe.reference.clone(),
+            current: (DIGEST_LABEL.to_owned(), recipe.digest.clone()),
             build: Box::new(move |events| provisioner.provide(&recipe, &*loader, events)),
         })
     }

@@ -40,10 +40,10 @@ pub enum Found {
     Database(Header),
 }
 
-/// Opens a plain file for reading without ever waiting at a named pipe.
+/// Opens a plain file for reading without ever waiting at a named pipe or following a link at the path's end.
 pub fn open_plain(path: &Path) -> std::io::Result<(File, Metadata)> {
-    let nonblock = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
-    let file = OpenOptions::new().read(true).custom_flags(nonblock).open(path)?;
+    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOFOLLOW;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
     let meta = file.metadata()?;
     Ok((file, meta))
 }
@@ -52,6 +52,9 @@ pub fn open_plain(path: &Path) -> std::io::Result<(File, Metadata)> {
 pub fn look(path: &Path) -> Result<Found> {
     let (mut file, meta) = match open_plain(path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Found::Missing),
+        Err(e) if rustix::io::Errno::from_io_error(&e) == Some(rustix::io::Errno::LOOP) => {
+            return Ok(Found::Foreign("it is a symbolic link".into()));
+        }
         opened => opened.with_context(|| format!("open {}", path.display()))?,
     };
     if !meta.is_file() {
@@ -123,7 +126,7 @@ pub fn whole(path: &Path) -> Result<Header> {
         return Err(refuse(
             RefusalKind::BadArtifact,
             message,
-            "use another backup: `cargo xtask verify` lists sound ones",
+            "use another backup; prove it first: cargo xtask test-recovery --stack <stack> --set <id>",
         ));
     }
     Ok(header)

@@ -8,6 +8,8 @@ use super::snapshot::{create, pour, release};
 use crate::adapters::data_tool::{Streams, beside, free_bytes, parent, refuse, sync_folder};
 use crate::domain::refusal::RefusalKind;
 use anyhow::{Context, Result};
+use rustix::fs::{CWD, RenameFlags};
+use rustix::io::Errno;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -83,7 +85,7 @@ pub fn adopt(db: &Path, mode: Option<u32>, owner: Option<(u32, u32)>, streams: &
         return Err(refuse(
             RefusalKind::BadArtifact,
             message,
-            "restore an older set: `cargo xtask verify <stack> all` lists them",
+            "restore an older set; prove it first: cargo xtask test-recovery --stack <stack> --set <id>",
         ));
     }
     drop(conn);
@@ -92,8 +94,31 @@ pub fn adopt(db: &Path, mode: Option<u32>, owner: Option<(u32, u32)>, streams: &
     for kept in put_aside(db)? {
         streams.line(format_args!("aside={}", kept.display()))?;
     }
-    std::fs::rename(&pending, db).with_context(|| format!("put {} in place", db.display()))?;
+    put_in_place(&pending, db)?;
     sync_folder(parent(db))
+}
+
+/// Renames, but never over anything that was made since the place was found free; an empty file changes places first.
+pub fn put_in_place(pending: &Path, db: &Path) -> Result<()> {
+    let failed = || format!("put {} in place", db.display());
+    let to = |flags| rustix::fs::renameat_with(CWD, pending, CWD, db, flags);
+    match to(RenameFlags::NOREPLACE) {
+        Err(Errno::EXIST) => {}
+        // A filesystem without such a rename: a second name is never given over a first one either.
+        Err(Errno::INVAL | Errno::NOSYS) => {
+            std::fs::hard_link(pending, db).with_context(failed)?;
+            return std::fs::remove_file(pending).with_context(failed);
+        }
+        renamed => return renamed.map_err(std::io::Error::from).with_context(failed),
+    }
+    refuse_occupied(db)?;
+    to(RenameFlags::EXCHANGE).map_err(std::io::Error::from).with_context(failed)?;
+    // What stood there is out of everybody's reach by its name now; if it was written in the last moment it goes back.
+    if let Err(taken) = refuse_occupied(pending) {
+        to(RenameFlags::EXCHANGE).map_err(std::io::Error::from).with_context(failed)?;
+        return Err(taken);
+    }
+    std::fs::remove_file(pending).with_context(failed)
 }
 
 /// Gives the file the rights and the owner it had, as far as this user may.

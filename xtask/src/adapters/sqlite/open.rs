@@ -2,6 +2,8 @@
 //! no file beside it.
 
 use super::header::{self, Header};
+use super::held;
+use crate::adapters::beneath;
 use crate::adapters::data_tool::{beside, refuse};
 use crate::domain::refusal::{Refusal, RefusalKind};
 use anyhow::{Context, Result};
@@ -28,14 +30,49 @@ pub enum Approach {
     Deserted,
 }
 
-/// Chooses the approach.
-pub fn approach(path: &Path, header: &Header) -> Approach {
-    let size = |suffix| std::fs::metadata(beside(path, suffix)).ok().map(|m| m.len());
-    match (header.wal, size("-wal"), size("-shm")) {
-        (false, ..) | (true, Some(_), Some(_)) => Approach::Shared,
-        (true, None | Some(0), _) => Approach::Quiet,
-        (true, Some(_), None) => Approach::Deserted,
+/// Chooses the approach. Never while this process holds a connection to the file.
+///
+/// # Errors
+/// `Refusal` of kind `Preflight`: a sidecar is a link, or somebody has the database open whose WAL is not the one beside it.
+pub fn approach(path: &Path, header: &Header) -> Result<Approach> {
+    for sidecar in SIDECARS.map(|s| beside(path, s)) {
+        if std::fs::symlink_metadata(&sidecar).is_ok_and(|m| m.is_symlink()) {
+            let message = format!("{} is a link: SQLite itself would not follow it", sidecar.display());
+            let hint = "find out who put it there; a database's own -wal, -shm and -journal are plain files";
+            return Err(refuse(RefusalKind::Preflight, message, hint));
+        }
     }
+    if !header.wal {
+        return Ok(Approach::Shared);
+    }
+    // Whoever is just opening or closing the database shows for a moment what would be wrong if it stayed.
+    held::settled(|| {
+        let size = |suffix| std::fs::metadata(beside(path, suffix)).ok().map(|m| m.len());
+        let chosen = match (size("-wal"), size("-shm")) {
+            (Some(_), Some(_)) => Approach::Shared,
+            (None | Some(0), _) => Approach::Quiet,
+            (Some(_), None) => Approach::Deserted,
+        };
+        let astray = held::database(path)? && (chosen != Approach::Shared || !held::wal_index(path)?);
+        Ok(if astray { Err(elsewhere(path, chosen)) } else { Ok(chosen) })
+    })?
+}
+
+/// What is wrong when a WAL database is open and yet nobody uses the files beside it.
+fn elsewhere(path: &Path, found: Approach) -> anyhow::Error {
+    let at = path.display();
+    if found == Approach::Deserted {
+        let message = format!("{at} is open in exclusive locking mode, or with a WAL that is not the one beside it");
+        let hint = "stop its service, or mount the folder of the database into the container instead of the file alone";
+        return refuse(RefusalKind::Preflight, message, hint);
+    }
+    let message = format!(
+        "{at} is open, but its WAL is not beside it: what was committed there would be missing \
+         (a file that is mounted alone keeps its -wal and -shm inside the container)"
+    );
+    let hint =
+        "mount the folder of the database into the container instead of the file alone, then start its service again";
+    refuse(RefusalKind::Preflight, message, hint)
 }
 
 /// What tells whether a database and its sidecars were written meanwhile: length, time of change and inode of each.
@@ -56,8 +93,8 @@ impl Stamp {
 /// A connection for reading a live database.
 pub fn reader(path: &Path) -> Result<Connection> {
     let found = header::database(path)?;
-    match approach(path, &found) {
-        Approach::Quiet => immutable(path),
+    match approach(path, &found)? {
+        Approach::Quiet => quiet(path),
         Approach::Shared | Approach::Deserted => shared(path),
     }
 }
@@ -65,9 +102,9 @@ pub fn reader(path: &Path) -> Result<Connection> {
 /// A connection for a first look, which leaves no trace at all: what only a WAL or a journal of a dead writer holds may be unseen.
 pub fn glance(path: &Path) -> Result<Connection> {
     let found = header::database(path)?;
-    match approach(path, &found) {
-        Approach::Quiet | Approach::Deserted => immutable(path),
-        Approach::Shared => shared(path).or_else(|e| if e.is::<Refusal>() { immutable(path) } else { Err(e) }),
+    match approach(path, &found)? {
+        Approach::Quiet | Approach::Deserted => quiet(path),
+        Approach::Shared => shared(path).or_else(|e| if e.is::<Refusal>() { quiet(path) } else { Err(e) }),
     }
 }
 
@@ -75,7 +112,14 @@ pub fn glance(path: &Path) -> Result<Connection> {
 pub fn shared(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags).with_context(|| format!("open {}", path.display()))?;
-    hardened(conn).map_err(|e| unreachable_wal(e, path))
+    let conn = hardened(conn).map_err(|e| unreachable_wal(e, path))?;
+    beneath::opened(path).map(|()| conn)
+}
+
+/// A read-only connection to somebody's database that trusts nobody to write: see [`Approach::Quiet`].
+pub fn quiet(path: &Path) -> Result<Connection> {
+    let conn = immutable(path)?;
+    beneath::opened(path).map(|()| conn)
 }
 
 /// A read-only connection that trusts nobody to write: for private copies.
@@ -87,6 +131,12 @@ pub fn immutable(path: &Path) -> Result<Connection> {
 
 /// A connection as an application has it; never creates the file.
 pub fn writer(path: &Path) -> Result<Connection> {
+    let conn = own(path)?;
+    beneath::opened(path).map(|()| conn)
+}
+
+/// As [`writer`], to a private copy.
+pub fn own(path: &Path) -> Result<Connection> {
     header::database(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags).with_context(|| format!("open {}", path.display()))?;

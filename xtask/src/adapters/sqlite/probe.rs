@@ -12,7 +12,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// Answers as an application would be answered: a row out of every table that has one, through an ordinary connection. Writes nothing.
-pub fn probe(db: &Path, streams: &mut Streams) -> Result<()> {
+/// No row at all is an answer only where `allow_empty` says so.
+pub fn probe(db: &Path, allow_empty: bool, streams: &mut Streams) -> Result<()> {
     let conn = open::writer(db)?;
     // The last one to leave folds the WAL in. With nothing in it that only tidies up; with something in it that is not ours to do.
     let pending = std::fs::metadata(beside(db, "-wal")).is_ok_and(|m| m.len() > 0);
@@ -23,7 +24,7 @@ pub fn probe(db: &Path, streams: &mut Streams) -> Result<()> {
     for table in tables.iter().filter(|t| !t.is_virtual) {
         answered += usize::from(schema::one_row(&conn, &table.name)?);
     }
-    if answered == 0 {
+    if answered == 0 && !allow_empty {
         let message = format!("{} answers, but holds no row", db.display());
         return Err(refuse(
             RefusalKind::EmptyStore,

@@ -2,6 +2,7 @@
 
 use super::header::{self, Header};
 use super::open::{self, Approach, Stamp};
+use crate::adapters::beneath;
 use crate::adapters::data_tool::{Streams, beside, parent, refuse};
 use crate::domain::refusal::{Refusal, RefusalKind};
 use anyhow::{Context, Result, bail};
@@ -23,7 +24,7 @@ pub fn take(source: &Path, copy: &Path) -> Result<Header> {
         release(copy)?;
         let found = header::database(source)?;
         let before = Stamp::of(source);
-        let copied = match open::approach(source, &found) {
+        let copied = match open::approach(source, &found)? {
             Approach::Shared => match open::shared(source).and_then(|conn| backup(&conn, copy)) {
                 // A hot journal: whoever wrote it died. It is rolled back in the copy, never at the source.
                 Err(e) if !found.wal && needs_rollback(source, &e) => deserted(source, copy, &["-journal"]),
@@ -32,7 +33,7 @@ pub fn take(source: &Path, copy: &Path) -> Result<Header> {
                     return header::whole(copy);
                 }
             },
-            Approach::Quiet => open::immutable(source).and_then(|conn| backup(&conn, copy)),
+            Approach::Quiet => open::quiet(source).and_then(|conn| backup(&conn, copy)),
             Approach::Deserted => deserted(source, copy, &["-wal"]),
         };
         // Read without locks: it counts only if nobody wrote.
@@ -71,12 +72,13 @@ fn backup(source: &Connection, copy: &Path) -> Result<()> {
 fn deserted(source: &Path, copy: &Path, sidecars: &[&str]) -> Result<()> {
     release(copy)?;
     for suffix in sidecars.iter().chain(&[""]) {
-        let (from, to) = (beside(source, suffix), beside(copy, suffix));
-        let (mut from, _) = header::open_plain(&from).with_context(|| format!("open {}", from.display()))?;
+        let (at, to) = (beside(source, suffix), beside(copy, suffix));
+        let (mut from, _) = header::open_plain(&at).with_context(|| format!("open {}", at.display()))?;
+        beneath::opened(&at)?;
         let mut to = create(&to)?;
         std::io::copy(&mut from, &mut to).context("copy the database's files")?;
     }
-    let conn = open::writer(copy)?;
+    let conn = open::own(copy)?;
     let read = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |r| r.get::<_, i64>(0));
     read.context("recover what a dead writer left")?;
     let busy: i64 =

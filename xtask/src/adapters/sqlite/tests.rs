@@ -1,41 +1,20 @@
 //! The data tool for SQLite, verb by verb, on real files.
 
 use super::*;
+use crate::adapters::data_tool::tests::Said;
 use crate::domain::census::Census;
 
 mod repairs;
 mod restores;
 mod snapshots;
 
-/// What a verb printed.
-#[derive(Debug)]
-struct Said {
-    out: Vec<u8>,
-    err: String,
-}
-
-impl Said {
-    fn text(&self) -> &str {
-        std::str::from_utf8(&self.out).unwrap()
-    }
-
-    fn census(&self) -> Census {
-        Census::parse(self.text()).unwrap()
-    }
-}
-
 /// Runs a verb at a path of the test's own.
-fn fed(verb: &str, db: &Path, rest: &[&str], mut input: &[u8]) -> Result<Said> {
-    let rest: Vec<String> = rest.iter().map(|w| (*w).to_owned()).collect();
-    let (mut out, mut err) = (Vec::new(), Vec::new());
-    let mut streams = Streams { stdin: &mut input, stdout: &mut out, stderr: &mut err };
-    match verb {
-        "census-copy" | "read" | "release" | "stage" => on_copy(verb, db, &mut streams),
-        _ => at(verb, db, Args::new(&rest), &mut streams),
-    }
-    .map_err(|e| known(e, db))?;
-    streams.stdout.flush().unwrap();
-    Ok(Said { out, err: String::from_utf8(err).unwrap() })
+fn fed(verb: &str, db: &Path, rest: &[&str], input: &[u8]) -> Result<Said> {
+    let told = Said::of(input, rest, |rest, streams| match verb {
+        "census-copy" | "read" | "release" | "stage" => on_copy(verb, db, streams),
+        _ => at(verb, db, Args::new(rest), streams),
+    });
+    told.map_err(|e| known(e, db))
 }
 
 fn ran(verb: &str, db: &Path, rest: &[&str]) -> Said {

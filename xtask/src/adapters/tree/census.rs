@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use rustix::fs::{FileType, Stat};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
+use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -121,8 +122,39 @@ struct Tally {
     files: u64,
     folders: u64,
     bytes: u64,
-    skipped: u64,
+    special: Named,
+    attributes: Named,
     bad_link: Option<String>,
+}
+
+/// How many there are, and the names of the first ones.
+#[derive(Default)]
+struct Named {
+    count: u64,
+    first: Vec<String>,
+}
+
+impl Named {
+    fn add(&mut self, node: &Node) {
+        self.count += 1;
+        if self.first.len() < 3 {
+            self.first.push(shown(node.path));
+        }
+    }
+
+    /// `a, b, c and 2 more`.
+    fn told(&self) -> String {
+        let more = self.count.saturating_sub(self.first.len() as u64);
+        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        self.first.join(", ") + &more
+    }
+}
+
+/// Whether a file has attributes of the namespace in which applications keep theirs. A filesystem that has none says so by an error.
+fn has_user_attributes(file: &File) -> bool {
+    let mut names = vec![0; 64 * 1024];
+    let length = rustix::fs::flistxattr(file, names.as_mut_slice()).unwrap_or(0);
+    names[..length].split(|b| *b == 0).any(|name| name.starts_with(b"user."))
 }
 
 fn tally(folder: &Path) -> Result<Tally> {
@@ -133,13 +165,18 @@ fn tally(folder: &Path) -> Result<Tally> {
             FileType::RegularFile => {
                 t.files += 1;
                 t.bytes += u64::try_from(node.stat.st_size).unwrap_or(0);
+                if let Some(file) = node.open()?
+                    && has_user_attributes(&file)
+                {
+                    t.attributes.add(node);
+                }
             }
             FileType::Symlink => {
                 let why = node.target()?.and_then(|target| leads_out(node.path, &target));
                 t.bad_link = t.bad_link.take().or(why.map(|why| format!("`{}` {why}", shown(node.path))));
                 t.files += 1;
             }
-            _ => t.skipped += 1,
+            _ => t.special.add(node),
         }
         Ok(())
     })?;
@@ -163,12 +200,24 @@ pub fn inspect(folder: &Path, streams: &mut Streams) -> Result<()> {
 
 /// Facts of the source, one `key=value` a line.
 pub fn facts(folder: &Path, streams: &mut Streams) -> Result<()> {
-    let Tally { files, folders, bytes, skipped, .. } = tally(folder)?;
-    streams.line(format_args!("files={files}\nfolders={folders}\nbytes={bytes}\nskipped_special_files={skipped}"))
+    let Tally { files, folders, bytes, special, attributes, .. } = tally(folder)?;
+    streams.line(format_args!(
+        "files={files}\nfolders={folders}\nbytes={bytes}\nskipped_special_files={}",
+        special.count
+    ))?;
+    if special.count > 0 {
+        streams.line(format_args!("skipped_special_names={}", special.told()))?;
+    }
+    if attributes.count > 0 {
+        let (count, names) = (attributes.count, attributes.told());
+        streams.line(format_args!("files_with_extended_attributes={count}\nextended_attributes_names={names}"))?;
+    }
+    Ok(())
 }
 
-/// Reads one file from beginning to end, as the application that serves it would.
-pub fn probe(folder: &Path, streams: &mut Streams) -> Result<()> {
+/// Reads one file from beginning to end, as the application that serves it would. No file is an answer only where `allow_empty`
+/// says so.
+pub fn probe(folder: &Path, allow_empty: bool, streams: &mut Streams) -> Result<()> {
     let mut read = None;
     walk(folder, None, &mut |node| {
         let ours = node.path.starts_with(b".xtask-");
@@ -181,6 +230,7 @@ pub fn probe(folder: &Path, streams: &mut Streams) -> Result<()> {
     })?;
     match read {
         Some(name) => streams.line(format_args!("served {name}")),
+        None if allow_empty => streams.line("it is empty, as it may be"),
         None => Err(refuse(RefusalKind::EmptyStore, format!("{} holds no file", folder.display()), "restore it")),
     }
 }

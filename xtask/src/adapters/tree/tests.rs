@@ -1,39 +1,19 @@
 //! The data tool for folders, verb by verb, on real files.
 
 use super::*;
+use crate::adapters::data_tool::tests::Said;
 use crate::domain::census::Census;
 use crate::domain::refusal::{Refusal, RefusalKind};
 
 mod hostile;
 mod rounds;
 
-/// What a verb printed.
-#[derive(Debug)]
-struct Said {
-    out: Vec<u8>,
-    err: String,
-}
-
-impl Said {
-    fn text(&self) -> &str {
-        std::str::from_utf8(&self.out).unwrap()
-    }
-
-    fn census(&self) -> Census {
-        Census::parse(self.text()).unwrap()
-    }
-}
-
-fn fed(verb: &str, path: &Path, rest: &[&str], mut input: &[u8]) -> Result<Said> {
-    let rest: Vec<String> = rest.iter().map(|w| (*w).to_owned()).collect();
-    let (mut out, mut err) = (Vec::new(), Vec::new());
-    let mut streams = Streams { stdin: &mut input, stdout: &mut out, stderr: &mut err };
-    match verb {
-        "census-taken" | "release" | "stage" => on_file(verb, path, &mut streams),
-        _ => at(verb, path, Args::new(&rest), &mut streams),
-    }
-    .map_err(|e| known_storage(e, path))?;
-    Ok(Said { out, err: String::from_utf8(err).unwrap() })
+fn fed(verb: &str, path: &Path, rest: &[&str], input: &[u8]) -> Result<Said> {
+    let told = Said::of(input, rest, |rest, streams| match verb {
+        "census-taken" | "release" | "stage" => on_file(verb, path, streams),
+        _ => at(verb, path, Args::new(rest), streams),
+    });
+    told.map_err(|e| known_storage(e, path))
 }
 
 fn ran(verb: &str, path: &Path, rest: &[&str]) -> Said {

@@ -74,10 +74,26 @@ pub fn open_folder(folder: impl AsFd, name: &[u8]) -> Result<OwnedFd, Errno> {
     rustix::fs::openat(folder, name, flags, Mode::empty())
 }
 
-/// The root of a tree; refuses what is missing or no folder. The root itself may be named through links.
+/// Opens a folder at a path without links: where the kernel can, it is held to that, for one may have been planted since they were
+/// resolved.
+fn open_root(folder: &Path) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    #[cfg(target_os = "linux")]
+    match rustix::fs::openat2(CWD, folder, flags, Mode::empty(), rustix::fs::ResolveFlags::NO_SYMLINKS) {
+        Err(Errno::NOSYS | Errno::PERM) => {}
+        opened => return opened,
+    }
+    rustix::fs::openat(CWD, folder, flags, Mode::empty())
+}
+
+/// The root of a tree, with links resolved; refuses what is missing or no folder.
 pub fn root(folder: &Path) -> Result<OwnedFd> {
     let at = folder.display();
-    match rustix::fs::openat(CWD, folder, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
+    match open_root(folder) {
+        Err(Errno::LOOP) => {
+            let hint = "see what renames folders or plants links there, then run it again";
+            Err(refuse(RefusalKind::Preflight, format!("{at} is, or goes through, a link"), hint))
+        }
         Err(Errno::NOENT) => {
             Err(refuse(RefusalKind::MissingStore, format!("there is no folder {at}"), "check the store's path"))
         }

@@ -13,13 +13,13 @@ pub(crate) fn text(bytes: usize) -> Vec<u8> {
 }
 
 fn stored(folder: &Path, plain: &[u8], compression: Compression) -> StoredFile {
-    let result = store(&mut &*plain, &folder.join("a"), compression, &mut |_| {}).unwrap();
+    let result = store(&mut &*plain, &folder.join("a"), compression, None, &mut |_| {}).unwrap();
     StoredFile { file: "a".to_owned(), role: Role::Data, compression, stored: result.stored, plain: result.plain }
 }
 
 fn read(path: &Path, file: &StoredFile) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    open(path, file)?.read_to_end(&mut bytes)?;
+    open(path, file, None)?.read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -51,7 +51,7 @@ fn what_was_stored_comes_back() {
             assert_eq!(file.plain.bytes, size as u64);
             assert_eq!(file.stored.bytes, std::fs::metadata(folder.path().join("a")).unwrap().len());
             assert!(read(&folder.path().join("a"), &file).unwrap() == plain, "{compression:?} {size}");
-            verify(&folder.path().join("a"), &file).unwrap();
+            verify(&folder.path().join("a"), &file, None).unwrap();
         }
     }
 }
@@ -99,7 +99,7 @@ fn a_wrong_size_is_refused_before_anything_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let file = stored(folder.path(), &text(600), Compression::Zstd);
     std::fs::write(folder.path().join("a"), b"short").unwrap();
-    let error = open(&folder.path().join("a"), &file).err().unwrap();
+    let error = open(&folder.path().join("a"), &file, None).err().unwrap();
     assert_eq!(refusal(&error).kind, RefusalKind::Integrity);
     assert!(refusal(&error).message.contains("is 5 bytes long"), "{error:#}");
 }
@@ -138,7 +138,7 @@ fn more_plain_bytes_than_promised_are_never_handed_out() {
     let mut file = stored(folder.path(), &vec![0; 50_000_000], Compression::Zstd);
     file.plain.bytes = 1_000_000;
     let mut got = Vec::new();
-    let error = open(&folder.path().join("a"), &file).unwrap().read_to_end(&mut got).unwrap_err();
+    let error = open(&folder.path().join("a"), &file, None).unwrap().read_to_end(&mut got).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::InvalidData);
     assert!(got.len() < 1_000_000, "{}", got.len());
 }
@@ -150,7 +150,7 @@ fn the_last_bytes_are_held_back_until_everything_was_compared() {
         let plain = text(200_000);
         let mut file = stored(folder.path(), &plain, compression);
         file.plain.sha256 = file.plain.sha256.chars().rev().collect();
-        let mut reader = open(&folder.path().join("a"), &file).unwrap();
+        let mut reader = open(&folder.path().join("a"), &file, None).unwrap();
         let mut got = Vec::new();
         let mut buffer = [0; 1000];
         let mut errors = 0;
@@ -174,7 +174,7 @@ fn a_link_a_folder_and_a_pipe_are_refused_and_none_hangs() {
     std::fs::create_dir(at("folder")).unwrap();
     rustix::fs::mknodat(rustix::fs::CWD, at("pipe"), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
     for name in ["link", "folder", "pipe", "missing"] {
-        let error = open(&at(name), &file).err().unwrap();
+        let error = open(&at(name), &file, None).err().unwrap();
         assert_eq!(refusal(&error).kind, RefusalKind::Integrity, "{name}");
     }
 }
@@ -187,7 +187,8 @@ fn nothing_that_is_there_already_is_opened_or_followed() {
     std::os::unix::fs::symlink(&victim, folder.path().join("link")).unwrap();
     std::os::unix::fs::symlink(folder.path().join("nowhere"), folder.path().join("dangling")).unwrap();
     for name in ["victim", "link", "dangling"] {
-        let error = store(&mut &b"abc"[..], &folder.path().join(name), Compression::None, &mut |_| {}).unwrap_err();
+        let error =
+            store(&mut &b"abc"[..], &folder.path().join(name), Compression::None, None, &mut |_| {}).unwrap_err();
         assert_eq!(refusal(&error).kind, RefusalKind::Storage, "{name}");
     }
     assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
@@ -212,7 +213,7 @@ fn a_producer_that_breaks_off_leaves_no_file() {
         let folder = tempfile::tempdir().unwrap();
         let to = folder.path().join("a");
         let broken = &mut Breaks(1_000_000, io::ErrorKind::ConnectionReset);
-        let error = store(broken, &to, compression, &mut |_| {}).unwrap_err();
+        let error = store(broken, &to, compression, None, &mut |_| {}).unwrap_err();
         assert_eq!(refusal(&error).kind, RefusalKind::Producer);
         assert!(refusal(&error).message.contains("after 1000000 bytes"), "{error:#}");
         assert!(!to.exists());
@@ -224,8 +225,8 @@ fn a_known_cause_of_the_producer_stays_the_cause() {
     let folder = tempfile::tempdir().unwrap();
     let mut file = stored(folder.path(), &text(200_000), Compression::Zstd);
     file.plain.bytes += 1;
-    let mut damaged = open(&folder.path().join("a"), &file).unwrap();
-    let error = store(&mut damaged, &folder.path().join("b"), Compression::None, &mut |_| {}).unwrap_err();
+    let mut damaged = open(&folder.path().join("a"), &file, None).unwrap();
+    let error = store(&mut damaged, &folder.path().join("b"), Compression::None, None, &mut |_| {}).unwrap_err();
     assert_eq!(refusal(&error).kind, RefusalKind::Integrity);
 }
 
@@ -233,7 +234,7 @@ fn a_known_cause_of_the_producer_stays_the_cause() {
 fn progress_tells_the_plain_bytes_so_far() {
     let folder = tempfile::tempdir().unwrap();
     let mut told = Vec::new();
-    store(&mut &text(600_000)[..], &folder.path().join("a"), Compression::Gzip, &mut |n| told.push(n)).unwrap();
+    store(&mut &text(600_000)[..], &folder.path().join("a"), Compression::Gzip, None, &mut |n| told.push(n)).unwrap();
     assert!(told.is_sorted() && told.len() > 1);
     assert_eq!(told.last(), Some(&600_000));
 }
@@ -245,7 +246,7 @@ proptest! {
     fn any_bytes_come_back_however_they_are_cut(plain in proptest::collection::vec(any::<u8>(), 0..200_000), kind in 0..3usize, step in 1..90_000usize) {
         let folder = tempfile::tempdir().unwrap();
         let file = stored(folder.path(), &plain, ALL[kind]);
-        let mut reader = open(&folder.path().join("a"), &file).unwrap();
+        let mut reader = open(&folder.path().join("a"), &file, None).unwrap();
         let mut got = Vec::new();
         let mut buffer = vec![0; step];
         loop {

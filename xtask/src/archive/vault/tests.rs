@@ -2,20 +2,22 @@
 
 use super::*;
 use crate::archive::pipeline::{self, tests::refusal};
-use crate::domain::artifact::{Component, Consistency, FORMAT, Role, SCHEMA, StoredFile};
+use crate::domain::artifact::{Component, Consistency, FORMAT, Manifest, Role, SCHEMA, StoredFile};
 use crate::domain::stack::Compression;
 use std::collections::BTreeMap;
 use std::io::Read;
 
-fn noon() -> jiff::Timestamp {
+pub(super) fn noon() -> jiff::Timestamp {
     "2026-11-20T12:00:00.75Z".parse().unwrap()
 }
 
-fn manifest(staging: &Staging, files: Vec<StoredFile>) -> Manifest {
+pub(super) fn manifest(staging: &Staging, files: Vec<StoredFile>) -> Manifest {
     Manifest {
         format: FORMAT.to_owned(),
         schema: SCHEMA,
         requires: Vec::new(),
+        previous: None,
+        seal: None,
         id: staging.id().to_owned(),
         sequence: staging.sequence(),
         stack: "shop".to_owned(),
@@ -34,14 +36,14 @@ fn manifest(staging: &Staging, files: Vec<StoredFile>) -> Manifest {
     }
 }
 
-fn put(staging: &Staging, name: &str, role: Role, plain: &[u8]) -> StoredFile {
+pub(super) fn put(staging: &Staging, name: &str, role: Role, plain: &[u8]) -> StoredFile {
     let compression = Compression::Zstd;
-    let stored = pipeline::store(&mut &*plain, &staging.path(name), compression, &mut |_| {}).unwrap();
+    let stored = pipeline::store(&mut &*plain, &staging.path(name), compression, staging.key(), &mut |_| {}).unwrap();
     StoredFile { file: name.to_owned(), role, compression, stored: stored.stored, plain: stored.plain }
 }
 
 /// A vault with one set of one small artifact.
-fn one() -> (tempfile::TempDir, Vault, BackupSet) {
+pub(super) fn one() -> (tempfile::TempDir, Vault, BackupSet) {
     let folder = tempfile::tempdir().unwrap();
     let vault = Vault::at(&folder.path().join("deep/vault"));
     let staging = vault.begin("shop", "run-1", noon()).unwrap();
@@ -51,8 +53,9 @@ fn one() -> (tempfile::TempDir, Vault, BackupSet) {
     (folder, vault, set)
 }
 
-fn entries(vault: &Vault) -> Vec<String> {
-    let mut names: Vec<String> = vault.names().unwrap().into_iter().filter(|n| n != ".lock").collect();
+pub(super) fn entries(vault: &Vault) -> Vec<String> {
+    let mut names: Vec<String> =
+        vault.names().unwrap().into_iter().filter(|n| n != ".lock" && n != catalog::NAME).collect();
     names.sort();
     names
 }
@@ -61,7 +64,7 @@ fn entries(vault: &Vault) -> Vec<String> {
 fn noticed(vault: &Vault, set: &BackupSet) -> bool {
     let listed = vault.list().unwrap();
     assert_eq!(listed.len(), 1, "damage must not hide a set");
-    let by_name = listed[0].manifest.is_err();
+    let by_name = listed[0].public.is_err();
     assert_eq!(by_name, vault.find("latest").is_err());
     let by_content = set.verify().is_err();
     assert!(by_content || !by_name, "what listing sees, verifying sees");
@@ -105,7 +108,7 @@ fn every_flipped_bit_of_manifest_digest_and_artifact_is_noticed() {
             bytes[bit / 8] ^= 1 << (bit % 8);
             std::fs::write(&path, &bytes).unwrap();
             let seen =
-                if name == "db.db.zst" { set.verify().is_err() } else { vault.list().unwrap()[0].manifest.is_err() };
+                if name == "db.db.zst" { set.verify().is_err() } else { vault.list().unwrap()[0].public.is_err() };
             assert!(seen, "{name} bit {bit}");
         }
         std::fs::write(&path, &sound).unwrap();
@@ -170,10 +173,10 @@ fn swapped_manifests_and_renamed_or_copied_sets_are_noticed() {
         std::fs::copy(first.folder.join(name), second.folder.join(name)).unwrap();
     }
     let listed = vault.list().unwrap();
-    assert!(listed[0].manifest.is_ok());
-    assert!(listed[1].manifest.as_ref().unwrap_err().contains("belongs to set"), "{listed:?}");
+    assert!(listed[0].public.is_ok());
+    assert!(listed[1].public.as_ref().unwrap_err().contains("belongs to set"), "{listed:?}");
     std::fs::rename(&first.folder, vault.folder.join("20270101T000000Z-000009-aaaa")).unwrap();
-    assert!(vault.list().unwrap().iter().all(|l| l.manifest.is_err()));
+    assert!(vault.list().unwrap().iter().all(|l| l.public.is_err()));
 }
 
 /// Rewrites the manifest and its digest, as somebody would who knows how.
@@ -192,7 +195,7 @@ fn what_the_reader_does_not_know_is_refused_and_called_by_its_name() {
     let changes: [(&str, Change); 12] = [
         ("format is \"other\"", |m| m["format"] = "other".into()),
         ("schema is 2", |m| m["schema"] = 2.into()),
-        ("requires feature \"age\"", |m| m["requires"] = vec!["age"].into()),
+        ("requires feature \"rot13\"", |m| m["requires"] = vec!["rot13"].into()),
         ("unknown field `surprise`", |m| m["surprise"] = 1.into()),
         ("not the one in the id", |m| m["sequence"] = 7.into()),
         ("\"../db.db.zst\" is not a file name", |m| m["components"][0]["files"][0]["file"] = "../db.db.zst".into()),
@@ -206,7 +209,7 @@ fn what_the_reader_does_not_know_is_refused_and_called_by_its_name() {
     for (expected, change) in changes {
         let (_folder, vault, set) = one();
         rewrite(&set, change);
-        let why = vault.list().unwrap().remove(0).manifest.unwrap_err();
+        let why = vault.list().unwrap().remove(0).public.unwrap_err();
         assert!(why.contains(expected), "{expected}: {why}");
     }
 }
@@ -221,7 +224,7 @@ fn a_manifest_in_another_spelling_is_refused() {
         assert_ne!(spelled, sound);
         std::fs::write(&path, &spelled).unwrap();
         std::fs::write(set.folder.join("manifest.sha256"), manifest::digest_line(spelled.as_bytes())).unwrap();
-        assert!(vault.list().unwrap().remove(0).manifest.is_err(), "{spelled}");
+        assert!(vault.list().unwrap().remove(0).public.is_err(), "{spelled}");
     }
 }
 

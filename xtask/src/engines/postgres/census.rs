@@ -12,27 +12,34 @@ const CONTENTS: &str = include_str!("sql/contents.sql");
 const DIAGNOSE: &str = include_str!("sql/diagnose.sql");
 /// A query of every foreign key.
 pub const FOREIGN_KEYS: &str = include_str!("sql/foreign_keys.sql");
+const HOLD: &str = include_str!("sql/hold.sql");
+const LOCKABLE: &str = include_str!("sql/lockable.sql");
+const HELD: &str = include_str!("sql/held.sql");
+/// Each try waits for whoever changes tables right now, and sees what came of it.
+const TRIES: usize = 8;
 const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;\n";
 
-/// Everything within the snapshot: contents, definitions, and the counters that were read before it.
+/// Everything within the snapshot: contents, definitions, and the counters that were read at its beginning.
 fn contents_and_definitions() -> String {
     format!("SELECT statement FROM ({CONTENTS}) AS content \\gexec\n{DEFINITIONS}{COUNTERS_PRINT}")
 }
 
-/// A session whose snapshot `pg_dump` reads too. The counters are read before it is taken, because sequences move outside
-/// of it: a dump then holds a value between these and the ones read at the close.
+/// A session whose snapshot `pg_dump` reads too. Tables are locked against being rewritten before the snapshot is taken: an
+/// older snapshot finds a rewritten or truncated table empty. Sequences move outside of it: they are read before the dump may
+/// begin and again, while nobody can have dropped them, after its end; the dump holds a value between these.
 pub fn snapshot(at: &Target) -> Snapshot {
+    let hold = HOLD.replace("{lockable}", LOCKABLE).replace("{counters}", COUNTERS).repeat(TRIES);
     Snapshot::Session {
         exec: psql(at, "snapshot"),
-        open: format!("{SESSION}{COUNTERS}{BEGIN}SELECT 'ready ' || pg_export_snapshot();\n"),
+        open: format!("{SESSION}\\set held false\n{hold}{HELD}SELECT 'ready ' || pg_export_snapshot();\n"),
         census: format!("{}SELECT 'end';\n", contents_and_definitions()),
-        close: format!("COMMIT;\n{COUNTERS}{COUNTERS_PRINT}SELECT 'end';\n\\q\n"),
+        close: format!("{COUNTERS}{COUNTERS_PRINT}COMMIT;\nSELECT 'end';\n\\q\n"),
     }
 }
 
 /// The same census, of now.
 pub fn census(at: &Target) -> Act {
-    let script = format!("{SESSION}{COUNTERS}{BEGIN}{}COMMIT;\n", contents_and_definitions());
+    let script = format!("{SESSION}{BEGIN}{COUNTERS}{}COMMIT;\n", contents_and_definitions());
     Act::text(Phase::Prove, "take the census", psql(at, "census"), script)
 }
 

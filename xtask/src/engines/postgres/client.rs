@@ -40,8 +40,8 @@ fn connected(exec: Exec, at: &Target, database: &str, purpose: &str) -> Exec {
         .arg(format!("--username={}", at.user))
         .arg("--no-password")
         .arg(match name.as_str() {
-            // Its --dbname takes a connection string only.
-            "pg_dumpall" => format!("--database={database}"),
+            // Its --dbname takes a connection string only, and no name.
+            "pg_dumpall" => format!("--database={}", connection_word(at, database)),
             _ => format!("--dbname={}", connection_word(at, database)),
         })
         .env("PGAPPNAME", format!("xtask-{purpose}"))
@@ -60,12 +60,16 @@ const NOTICE: &str = "keepalives_idle=30 keepalives_interval=10 keepalives_count
 /// A database's name where a connection string would be understood too: one that looks like such a string is wrapped.
 fn connection_word(at: &Target, database: &str) -> String {
     let looks_like_a_string = database.contains('=') || database.contains("://") || database.is_empty();
-    let wrapped = || format!("dbname='{}'", database.replace('\\', r"\\").replace('\'', r"\'"));
     match (at.host.starts_with('/'), looks_like_a_string) {
         (true, false) => database.to_owned(),
-        (true, true) => wrapped(),
-        (false, _) => format!("{} {NOTICE}", wrapped()),
+        (true, true) => connection_string(database),
+        (false, _) => format!("{} {NOTICE}", connection_string(database)),
     }
+}
+
+/// A connection string that says this database's name and nothing else.
+pub fn connection_string(database: &str) -> String {
+    format!("dbname='{}'", database.replace('\\', r"\\").replace('\'', r"\'"))
 }
 
 /// The same server by TCP, the way an application comes; a first boot's temporary server has no TCP port.

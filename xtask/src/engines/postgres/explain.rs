@@ -110,6 +110,7 @@ const KNOWN: &[(&str, RefusalKind, &str)] = &[
     ("input file is too short", RefusalKind::BadArtifact, "verify the backup set, or choose another"),
     ("could not read from input file", RefusalKind::BadArtifact, "verify the backup set, or choose another"),
     ("already exists", RefusalKind::TargetNotEmpty, "restore into a fresh place"),
+    ("xtask: tables", RefusalKind::Producer, "run this again when no migration runs"),
 ];
 
 /// The known cause behind a failed command, if it is one.
@@ -125,8 +126,9 @@ pub fn explain(exec: &Exec, exit: &Exit) -> Option<Refusal> {
             hint.replace("{user}", &super::client::ident(user)),
         )
     };
-    let line_with = |part: &str| exit.stderr.lines().find(|line| line.contains(part));
-    if let Some(line) = exit.stderr.lines().find(|line| line.contains("does not exist")) {
+    let errors = errors(exec.program_name(), &exit.stderr);
+    let line_with = |part: &str| errors.iter().copied().find(|line| line.contains(part));
+    if let Some(line) = line_with("does not exist") {
         let fatal = line.contains("FATAL:");
         if fatal && line.contains("database \"") {
             return Some(refusal(RefusalKind::MissingStore, line, "correct the store's database in recovery.yaml"));
@@ -162,6 +164,54 @@ pub fn explain(exec: &Exec, exit: &Exit) -> Option<Refusal> {
         _ => None,
     }
 }
+
+/// The lines that say what went wrong. Servers and programs say more than that: a warning, or the statement in which an error
+/// came up, may speak of collations or permissions that are nobody's cause. A line that names no kind goes with the one
+/// before it, unless a program begins anew.
+fn errors<'a>(program: &str, stderr: &'a str) -> Vec<&'a str> {
+    let mut wrong = true;
+    let mut said = Vec::new();
+    for line in stderr.lines() {
+        let first = |kinds: &[&str]| kinds.iter().filter_map(|kind| line.find(kind)).min();
+        let quoted = line.starts_with("LINE ").then_some(0);
+        wrong = match (first(WRONG), first(MERELY_SAID).into_iter().chain(quoted).min()) {
+            (Some(at), merely) => merely.is_none_or(|merely| at < merely),
+            (None, Some(_)) => false,
+            (None, None) => {
+                wrong
+                    || line.strip_prefix(program).is_some_and(|rest| rest.starts_with(':'))
+                        && !line.contains(": detail:")
+            }
+        };
+        if wrong {
+            said.push(line);
+        }
+    }
+    said
+}
+
+/// How a line begins, behind the program's name, that says what went wrong.
+const WRONG: &[&str] = &["ERROR:", "FATAL:", "PANIC:", "error:"];
+/// How a line begins that says something else.
+const MERELY_SAID: &[&str] = &[
+    "WARNING:",
+    "NOTICE:",
+    "INFO:",
+    "LOG:",
+    "HINT:",
+    "DETAIL:",
+    "CONTEXT:",
+    "QUERY:",
+    "STATEMENT:",
+    "LOCATION:",
+    "warning:",
+    "hint:",
+    "info:",
+    "Command was:",
+    "Query was:",
+    ": from TOC entry ",
+    ": while ",
+];
 
 /// A line without what programs and servers put before it: `pg_restore: error: …: ERROR:  relation …` is about the relation.
 fn said(line: &str) -> &str {
@@ -250,6 +300,35 @@ mod tests {
         assert_eq!(
             refusal.unwrap().message,
             "pg_dump: server version mismatch: server version: 17.2; pg_dump version: 15.20"
+        );
+    }
+
+    #[test]
+    fn what_is_merely_said_is_no_cause() {
+        let warned = "WARNING:  database \"shop\" has a collation version mismatch\n\
+                      DETAIL:  The database was created using collation version 2.31, but the operating system provides version 2.36.\n\
+                      HINT:  Rebuild all objects in this database that use the default collation.\n";
+        assert_eq!(of(warned), None);
+        let kind = |said: &str| of(&format!("{warned}{said}")).map(|r| r.kind);
+        assert_eq!(kind("pg_dump: error: query failed: ERROR:  something nobody has seen"), None);
+        assert_eq!(kind("pg_dump: error: query failed: ERROR:  could not extend file"), Some(RefusalKind::Storage));
+        assert_eq!(
+            kind("psql: error: connection failed\n\tIs the server running locally?"),
+            Some(RefusalKind::MissingStore)
+        );
+        assert_eq!(kind("pg_dump: server closed the connection unexpectedly"), Some(RefusalKind::Producer));
+        let failed = "pg_dump: from TOC entry 7; 0 0 COLLATION public collation\npg_dump: error: could not execute query: ERROR:  new to everybody\n";
+        assert_eq!(
+            of(&format!(
+                "{failed}LINE 1: SELECT permission denied\nCommand was: COMMENT ON x IS 'permission denied\nalready exists';\n"
+            )),
+            None
+        );
+        assert_eq!(
+            of(
+                "pg_dump: warning: circular constraints:\npg_dump: detail: collation\npg_dump: error: ERROR:  new to everybody"
+            ),
+            None
         );
     }
 

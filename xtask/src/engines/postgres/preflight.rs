@@ -48,7 +48,7 @@ pub fn before_restore(at: &Target, from: &Component) -> Vec<Preflight> {
          EXCEPT SELECT name FROM pg_available_extensions ORDER BY name;\n",
         wanted.join(", ")
     );
-    let target = format!("{}{SESSION}{TARGET}\\echo tables=:tables\n", variables(at));
+    let target = format!("{}{SESSION}{TARGET}\\echo objects=:objects\n", variables(at));
     vec![
         ask("compare the server's version with the backup's", server_is_new_enough, version),
         ask("see whether the server has the extensions", extensions_are_there, missing),
@@ -163,10 +163,10 @@ fn extensions_are_there(answer: &str, _: &Store) -> Result<(), Refusal> {
 }
 
 fn target_is_free(answer: &str, store: &Store) -> Result<(), Refusal> {
-    match value(answer, "tables") {
+    match value(answer, "objects") {
         "0" => Ok(()),
-        tables => {
-            let message = format!("database {:?} holds {tables} tables", database(store));
+        objects => {
+            let message = format!("database {:?} holds {objects} tables or other objects", database(store));
             let hint = "restore into a fresh place, or drop that database first if nobody needs it";
             Err(Refusal::new(RefusalKind::TargetNotEmpty, message, hint))
         }
@@ -241,10 +241,10 @@ mod tests {
             refused(extensions_are_there, "postgis\nvector\n").1,
             "the server lacks what the backup needs: extension postgis, vector"
         );
-        assert_eq!(target_is_free("tables=0\n", &store()), Ok(()));
+        assert_eq!(target_is_free("objects=0\n", &store()), Ok(()));
         assert_eq!(
-            refused(target_is_free, "tables=7\n"),
-            (RefusalKind::TargetNotEmpty, "database \"shop\" holds 7 tables".into())
+            refused(target_is_free, "objects=7\n"),
+            (RefusalKind::TargetNotEmpty, "database \"shop\" holds 7 tables or other objects".into())
         );
     }
 }

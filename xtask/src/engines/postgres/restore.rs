@@ -20,9 +20,13 @@ const OLD: &str = "_xtask_old";
 const JOBS: &str = "--jobs=2";
 
 /// What makes loading faster without lying: nothing here survives the session or weakens what the last act makes durable.
-const LOADING: &str =
-    "-c synchronous_commit=off -c maintenance_work_mem=192MB -c statement_timeout=0 -c lock_timeout=60s";
+const LOADING: &str = "-c synchronous_commit=off -c maintenance_work_mem=192MB -c statement_timeout=0 -c lock_timeout=60s \
+     -c default_transaction_read_only=off";
 
+/// For what is not loading: the settings of all roles, which are there before the last act, must not stop it.
+const WRITING: &str = "-c lock_timeout=60s -c default_transaction_read_only=off";
+
+const SCRIPT: &str = include_str!("sql/script.sql");
 const REPLAY: &str = include_str!("sql/replay.sql");
 /// Looks at who has the name that is to be restored.
 pub const TARGET: &str = include_str!("sql/target.sql");
@@ -60,14 +64,14 @@ pub fn restore(at: &Target, from: &Component) -> Vec<Act> {
     acts.push(Act::text(
         Phase::Load,
         "create a database beside the real one",
-        psql_on(at, maintenance(&at.name), "restore"),
+        psql_on(at, maintenance(&at.name), "restore").env("PGOPTIONS", WRITING),
         create_database(&fresh, from),
     ));
     if from.facts.get("public_schema").is_some_and(|p| p == "absent") {
         acts.push(Act::text(
             Phase::Load,
             "drop the schema that the source has not",
-            psql_on(at, &fresh, "restore"),
+            psql_on(at, &fresh, "restore").env("PGOPTIONS", WRITING),
             "DROP SCHEMA public;\n",
         ));
     }
@@ -77,7 +81,9 @@ pub fn restore(at: &Target, from: &Component) -> Vec<Act> {
     acts.push(Act::run(
         Phase::Index,
         "rebuild statistics",
-        client::program("vacuumdb", at, &fresh, "analyze").args(["--analyze-only", "--quiet", JOBS]),
+        client::program("vacuumdb", at, &fresh, "analyze")
+            .args(["--analyze-only", "--quiet", JOBS])
+            .env("PGOPTIONS", WRITING),
     ));
     acts.extend(replay(at, from, SETTINGS, Some(&fresh)));
     acts.push(swap(at, &fresh));
@@ -95,7 +101,13 @@ pub fn create_database(name: &str, from: &Component) -> String {
         }
     }
     match (fact("locale_provider").map(String::as_str), fact("locale")) {
-        (Some("i"), Some(locale)) => options.push_str(&format!(" LOCALE_PROVIDER icu ICU_LOCALE {}", literal(locale))),
+        (Some("i"), Some(locale)) => {
+            options.push_str(&format!(" LOCALE_PROVIDER icu ICU_LOCALE {}", literal(locale)));
+            // A JSON string: rules may have lines.
+            if let Some(rules) = fact("icu_rules").and_then(|rules| serde_json::from_str::<String>(rules).ok()) {
+                options.push_str(&format!(" ICU_RULES {}", literal(&rules)));
+            }
+        }
         (Some("b"), Some(locale)) => {
             options.push_str(&format!(" LOCALE_PROVIDER builtin BUILTIN_LOCALE {}", literal(locale)));
         }
@@ -105,41 +117,41 @@ pub fn create_database(name: &str, from: &Component) -> String {
     format!("DROP DATABASE IF EXISTS {name} WITH (FORCE);\nCREATE DATABASE {name} {options};\n", name = ident(name))
 }
 
-/// Replays a stored script of roles or settings, when the set holds one.
-fn replay(at: &Target, from: &Component, extra: &str, database: Option<&str>) -> Option<Act> {
-    from.extra(extra)?;
-    let meant = format!("SET xtask.database = {}", literal(&ident(database.unwrap_or(&at.name))));
-    let exec = client::psql_commands(
-        at,
-        maintenance(&at.name),
-        "restore",
-        &[
-            "SET client_min_messages = error",
-            &meant,
-            "CREATE TEMP TABLE script (number bigserial, line text)",
-            // Every line as it is: neither of these characters occurs in a script.
-            r"\copy pg_temp.script (line) from pstdin with (format csv, delimiter E'\x01', quote E'\x02')",
-            REPLAY,
-        ],
+/// Replays a stored script of roles or settings, when the set holds one. It comes as a file that psql reads byte by byte into
+/// a large object: COPY takes no text in which a line ends in another way than the first, and a comment may hold anything.
+fn replay(at: &Target, from: &Component, extra: &str, database: Option<&str>) -> Vec<Act> {
+    if from.extra(extra).is_none() {
+        return Vec::new();
+    }
+    let file = format!("{}/{extra}", at.scratch);
+    let script = format!(
+        "SET client_min_messages = error;\nSET xtask.database = {};\n\\set script {}\n{SCRIPT}{REPLAY}",
+        literal(&ident(database.unwrap_or(&at.name))),
+        backslash_word(&file)
     );
-    let exec = exec.args(["-v", "VERBOSITY=terse"]).env("PGOPTIONS", LOADING).reads_stdin();
+    let exec = psql_on(at, maintenance(&at.name), "restore").args(["-v", "VERBOSITY=terse"]).env("PGOPTIONS", LOADING);
     let (phase, title) = match extra {
         GLOBALS => (Phase::Load, "bring back roles"),
         _ => (Phase::Index, "bring back the database's settings"),
     };
-    Some(Act { title: title.into(), phase, exec, feed: Feed::Extra(extra.into()) })
+    let write = write_file(&file);
+    let stage =
+        Act { title: format!("stage the {extra}"), phase: Phase::Fetch, exec: write, feed: Feed::Extra(extra.into()) };
+    vec![stage, Act::text(phase, title, exec, script)]
 }
 
 /// The last act: the real name changes hands, unless somebody's data has it.
 fn swap(at: &Target, fresh: &str) -> Act {
     let fresh = format!("\\set fresh {}\n", backslash_word(fresh));
     let script = format!("{fresh}{}{SESSION}{TARGET}{SWAP}", variables(at));
-    Act::text(Phase::Index, "give it the real name", psql_on(at, maintenance(&at.name), "restore"), script)
+    let exec = psql_on(at, maintenance(&at.name), "restore").env("PGOPTIONS", WRITING);
+    Act::text(Phase::Index, "give it the real name", exec, script)
 }
 
 /// The names that the scripts of a restore speak of, as psql variables.
 pub fn variables(at: &Target) -> String {
-    let all = [("name", at.name.as_str()), ("old", &companion(&at.name, OLD)), ("maintenance", maintenance(&at.name))];
+    let (old, target) = (companion(&at.name, OLD), client::connection_string(&at.name));
+    let all = [("name", at.name.as_str()), ("target", &target), ("old", &old), ("maintenance", maintenance(&at.name))];
     all.map(|(name, value)| format!("\\set {name} {}\n", backslash_word(value))).concat()
 }
 

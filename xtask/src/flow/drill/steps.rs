@@ -1,6 +1,7 @@
 //! What each step of a scenario does.
 
 use super::*;
+use crate::domain::foreign::{ADOPTED_AS_OF, UNKNOWN};
 use crate::flow::visit;
 
 impl Driller<'_> {
@@ -104,7 +105,7 @@ impl Driller<'_> {
             _ => (self.owned()?.as_site(), &self.target),
         };
         let source = Source { store: order.store, engine: order.engine, site, target };
-        let taken = backup(self.world, order.stack, &[source], &vault, order.compression)?;
+        let taken = backup::backup(self.world, order.stack, &[source], &vault, order.compression)?;
         self.consistent_at = Some(taken.consistent_at);
         self.backup = Some(taken.record);
         self.set = Some(taken.set);
@@ -172,7 +173,10 @@ impl Driller<'_> {
                 age
             }
         };
-        self.rpo_seconds = Some(loss);
+        // Of data whose moment nobody knows, nobody knows what would be lost.
+        let facts = &self.component()?.facts;
+        let unknown = facts.get(ADOPTED_AS_OF).is_some_and(|word| word == UNKNOWN);
+        self.rpo_seconds = (!unknown).then_some(loss);
         Ok(())
     }
 
@@ -291,7 +295,7 @@ impl Driller<'_> {
 
     fn probe(&mut self) -> Result<()> {
         self.enter(Phase::Probe);
-        prove::probe(self.world, self.place()?, READY_WITHIN)?;
+        prove::probe(self.world, self.place()?, self.order.store, READY_WITHIN)?;
         let now = self.world.clock.now();
         let watch = self.watch.take().ok_or_else(|| anyhow!("the clock was not started"))?;
         self.timeline = Some(watch.stop(now));

@@ -110,7 +110,7 @@ impl Step {
             Self::Clippy => vec![clippy(&[])],
             Self::ClippyWithoutDocker => vec![clippy(&["--no-default-features"])],
             Self::BuildWithoutDocker => vec![cargo(&["check", "--locked", "--workspace", "--no-default-features"])],
-            Self::Policy => vec![deny(cache).args(["check", "bans", "licenses", "sources"])],
+            Self::Policy => vec![deny(cache).args(["check", "--hide-inclusion-graph", "bans", "licenses", "sources"])],
             Self::Advisories => vec![deny(cache).args(["check", "advisories"])],
             Self::Doctests => vec![cargo(&["test", "--locked", "--workspace", "--doc"])],
             Self::Tests => {

@@ -3,6 +3,7 @@
 use crate::domain::compose::Volume;
 use crate::domain::display::one_line;
 use crate::domain::project::{Evidence, Findings, Project};
+use crate::domain::retention::Policy;
 use crate::domain::stack::{Compression, Stack};
 use crate::domain::store::{Location, Root, Store};
 use crate::scenarios::SCENARIOS;
@@ -98,8 +99,10 @@ impl Page<'_> {
                     add(format!("path: {}", scalar(&path.to_string_lossy())), why("path"));
                 }
             },
-            Location::Folder { root: Root::Host(folder) } => add(format!("path: {}", self.path(folder)), why("path")),
-            Location::Folder { root: Root::Volume(name) } => {
+            Location::Folder { root: Root::Host(folder), path } => {
+                add(format!("path: {}", self.path(&folder.join(path))), why("path"))
+            }
+            Location::Folder { root: Root::Volume(name), .. } => {
                 add(format!("volume: {}", volume(name, findings)), why("path"))
             }
         }
@@ -150,6 +153,9 @@ impl Page<'_> {
             Compression::None => "none",
         };
         self.line(6, &format!("compression: {compression}"), "zstd, gzip or none");
+        let Policy { daily, weekly, monthly, floor } = stack.backups.retention;
+        let rules = format!("daily: {daily}, weekly: {weekly}, monthly: {monthly}, floor: {floor}");
+        self.line(6, &format!("retention: {{ {rules} }}"), "good sets that `cargo xtask prune` keeps");
     }
 
     /// Where a value came from: `POSTGRES_DB, compose.yaml:7`.

@@ -57,7 +57,7 @@ fn how(root: &Root, stores: &[Store]) -> Cover {
     let mut file = None;
     for store in stores {
         match &store.location {
-            Location::Folder { root: kept } if holds(kept, root) => return Cover::Whole,
+            Location::Folder { root: kept, path } if holds(kept, path, root) => return Cover::Whole,
             Location::File { root: Root::Host(kept), path } => match root {
                 Root::Host(mounted) if *mounted == kept.join(path) => return Cover::Whole,
                 Root::Host(mounted) if kept.starts_with(mounted) => file = Some(path.display().to_string()),
@@ -70,9 +70,9 @@ fn how(root: &Root, stores: &[Store]) -> Cover {
     file.map_or(Cover::None, Cover::OneFile)
 }
 
-fn holds(kept: &Root, root: &Root) -> bool {
+fn holds(kept: &Root, path: &Path, root: &Root) -> bool {
     match (kept, root) {
-        (Root::Host(kept), Root::Host(root)) => root.starts_with(kept),
+        (Root::Host(kept), Root::Host(root)) => root.starts_with(kept.join(path)),
         _ => kept == root,
     }
 }

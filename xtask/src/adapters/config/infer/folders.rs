@@ -3,7 +3,7 @@
 use super::Inferred;
 use crate::domain::compose::Service;
 use crate::domain::store::{Location, Root, Store};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Words that say so.
 const WORDS: [&str; 8] = ["upload", "uploads", "uploaded", "media", "files", "attachments", "documents", "avatars"];
@@ -24,7 +24,7 @@ pub(super) fn add(service: &Service, found: &mut Inferred) {
             engine: "files".into(),
             service: Some(service.name.clone()),
             image: None,
-            location: Location::Folder { root: root.clone() },
+            location: Location::Folder { root: root.clone(), path: PathBuf::new() },
             allow_empty: false,
         };
         found.push(store, vec![("path", format!("its name says `{word}`"), Some(mount.at.clone()))]);

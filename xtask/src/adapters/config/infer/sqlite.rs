@@ -17,6 +17,7 @@ pub(super) fn add(service: &Service, found: &mut Inferred) {
                     ("service", format!("{name} names an SQLite file"), Some(variable.at.clone())),
                     ("path", format!("mounted at {}", mount.target), Some(mount.at.clone())),
                 ];
+                warn_of_lone_file(mount, &location, found);
                 found.push(store(service, location), because);
             }
             None => found.notes.push(format!(
@@ -30,8 +31,24 @@ pub(super) fn add(service: &Service, found: &mut Inferred) {
             && let Some((location, mount)) = locate(Path::new(&mount.target), service)
         {
             let because = vec![("path", "a mounted database file".into(), Some(mount.at.clone()))];
+            warn_of_lone_file(mount, &location, found);
             found.push(store(service, location), because);
         }
+    }
+}
+
+/// A file that is mounted alone leaves its sidecars in the container: what is only in the WAL is seen by nobody else, and lost with it.
+fn warn_of_lone_file(mount: &Mount, location: &Location, found: &mut Inferred) {
+    let Location::File { root: Root::Host(folder), path } = location else { return };
+    let file = folder.join(path);
+    let note = format!(
+        "{}: {} is mounted alone, so its -wal and -shm stay inside the container: mount its folder instead, or a database in \
+         WAL mode cannot be backed up while it is open",
+        mount.at,
+        file.display()
+    );
+    if mount.root == Some(Root::Host(file)) && !found.notes.contains(&note) {
+        found.notes.push(note);
     }
 }
 

@@ -15,6 +15,7 @@ fn recovery_yaml_is_read_strictly() {
     for (text, message, hint) in [
         ("stack: {}", "recovery.yaml:1:1: unknown key `stack` in recovery.yaml", "did you mean `stacks`?"),
         ("", "recovery.yaml:1:1: no `stacks` in this file", "cargo xtask init"),
+        ("services: {db: {}}", "recovery.yaml:1:11: this is a Compose file", "init --compose"),
         ("stacks: {}", "recovery.yaml:1:9: `stacks` names no stack", "init"),
         ("stacks: [a]", "recovery.yaml:1:9: `stacks` is a list", "write a mapping"),
         (

@@ -135,3 +135,18 @@ fn the_database_is_gone_after_the_strike_and_its_place_is_vacant() {
     assert!(ran("vacant", &db, &[]).text().starts_with("state=vacant\n"));
     assert_eq!(kind(fed("strike-delete", &db, &[], b"")), RefusalKind::MissingStore);
 }
+
+#[test]
+fn a_restore_gives_way_to_a_database_that_was_made_in_the_last_moment_and_replaces_an_empty_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (pending, db) = (folder.path().join("pending"), folder.path().join("app.db"));
+    std::fs::write(&pending, "backup").unwrap();
+    std::fs::write(&db, "somebody's").unwrap();
+    let refused = load::put_in_place(&pending, &db).unwrap_err();
+    assert_eq!(refused.downcast_ref::<Refusal>().unwrap().kind, RefusalKind::TargetNotEmpty);
+    let held = |path: &Path| std::fs::read_to_string(path).unwrap();
+    assert_eq!((held(&pending), held(&db)), ("backup".into(), "somebody's".into()));
+    std::fs::write(&db, "").unwrap();
+    load::put_in_place(&pending, &db).unwrap();
+    assert_eq!((names(folder.path()), held(&db)), (vec!["app.db".to_owned()], "backup".into()));
+}

@@ -26,6 +26,20 @@ SELECT 'set aside of table ' || c.relname,
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind = 'r' AND n.nspname = 'xtask_quarantine' AND c.relname <> 'foreign_keys'
 UNION ALL
+-- Of an extension's tables a dump holds those that are registered for it, and of these the rows that the registered words
+-- (`WHERE …`, or nothing) choose. The others are the extension's own, or in no dump.
+SELECT 'extension table ' || t.name,
+       format('SELECT json_build_object(''object'', %L, ''kind'', ''content'', ''rows'', count(*), ''digest'','
+              ' coalesce(sum(hashtextextended(ROW(%s)::text COLLATE "C", 0)), 0)::text) FROM (SELECT * FROM %s%s %s' || chr(10) || ') AS xtask_row',
+              'extension table ' || t.name, t.columns, CASE t.condition WHEN '' THEN 'ONLY ' END, t.name, t.condition)
+  FROM (SELECT format('%I.%I', n.nspname, c.relname) AS name, g.condition,
+               coalesce((SELECT string_agg(format('xtask_row.%I', a.attname), ', ' ORDER BY a.attname COLLATE "C")
+                           FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), '') AS columns
+          FROM pg_extension x
+         CROSS JOIN LATERAL unnest(x.extconfig, x.extcondition) AS g (oid, condition)
+          JOIN pg_class c ON c.oid = g.oid AND c.relkind = 'r'
+          JOIN pg_namespace n ON n.oid = c.relnamespace) AS t
+UNION ALL
 -- Read in pieces: one large object may be larger than a value can be.
 SELECT 'largeobjects',
        $$WITH RECURSIVE piece (oid, at, size, hash) AS (

@@ -1,5 +1,5 @@
 -- Reads every sequence into the psql variable `counters`: {"schema.name": value}. A sequence that was never called
--- stands one step before its next value. Sequences move outside transactions, so this belongs to no snapshot.
+-- stands one step before its next value. Sequences move outside transactions, whatever the snapshot.
 SELECT coalesce(string_agg(format('SELECT %L AS name, last_value, is_called, %s::numeric AS step FROM %s',
                                   format('%I.%I', n.nspname, c.relname), s.seqincrement, format('%I.%I', n.nspname, c.relname)),
                            ' UNION ALL '),
@@ -8,8 +8,10 @@ SELECT coalesce(string_agg(format('SELECT %L AS name, last_value, is_called, %s:
   JOIN pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_sequence s ON s.seqrelid = c.oid
  WHERE c.relkind = 'S' AND c.relpersistence <> 't'
-   AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+   -- Of an extension's sequences a dump holds those that are registered for it.
+   AND (EXISTS (SELECT FROM pg_extension x WHERE c.oid = ANY (x.extconfig))
+        OR n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+           AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'))
 \gset
 SELECT coalesce(json_object_agg(name, value), '{}') AS counters
   FROM (SELECT name, CASE WHEN is_called THEN last_value

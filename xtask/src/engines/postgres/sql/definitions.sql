@@ -11,6 +11,9 @@ WITH RECURSIVE extended AS (
    WHERE c.relpersistence <> 't' AND NOT EXISTS (SELECT FROM extended e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid)
 ), holder AS (
   SELECT * FROM relation WHERE relkind IN ('r', 'p', 'f', 'v', 'm')
+), owned_schema AS (
+  SELECT n.oid, n.nspowner, n.nspacl, k.name FROM kept k JOIN pg_namespace n ON n.oid = k.oid
+   WHERE NOT EXISTS (SELECT FROM extended e WHERE e.classid = 'pg_namespace'::regclass AND e.objid = n.oid)
 ), type AS (
   SELECT t.*, format('%s.%I', k.name, t.typname) AS name
     FROM pg_type t JOIN kept k ON k.oid = t.typnamespace
@@ -24,11 +27,12 @@ WITH RECURSIVE extended AS (
 ), named (oid) AS (
   -- The roles that own something here or were granted something here, and whoever may act as one of them: the application's.
   SELECT datdba FROM pg_database WHERE datname = current_database()
-  UNION SELECT n.nspowner FROM pg_namespace n JOIN kept k ON k.oid = n.oid
-  UNION SELECT relowner FROM relation
+  UNION SELECT nspowner FROM owned_schema
+  -- An index or a composite type of an extension is not marked as the extension's: only its table or type is.
+  UNION SELECT relowner FROM relation WHERE relkind NOT IN ('i', 'I', 'c')
   UNION SELECT proowner FROM routine
   UNION SELECT a.grantee FROM pg_database d, LATERAL aclexplode(d.datacl) a WHERE d.datname = current_database()
-  UNION SELECT a.grantee FROM pg_namespace n JOIN kept k ON k.oid = n.oid, LATERAL aclexplode(n.nspacl) a
+  UNION SELECT a.grantee FROM owned_schema n, LATERAL aclexplode(n.nspacl) a
   UNION SELECT a.grantee FROM relation c, LATERAL aclexplode(c.relacl) a
   UNION SELECT a.grantee FROM routine p, LATERAL aclexplode(p.proacl) a
   UNION SELECT m.member FROM pg_auth_members m JOIN named n ON n.oid = m.roleid
@@ -45,10 +49,10 @@ WITH RECURSIVE extended AS (
          LATERAL aclexplode(acl)
    GROUP BY class, oid
 ), definition (object, belongs, text) AS (
-  SELECT 'schema ' || k.name, NULL, concat_ws('|', pg_get_userbyid(n.nspowner), r.acl,
+  SELECT 'schema ' || n.name, NULL, concat_ws('|', pg_get_userbyid(n.nspowner), r.acl,
          -- A fresh database comes with this comment; a dump does not carry it.
          nullif(obj_description(n.oid, 'pg_namespace'), 'standard public schema'))
-    FROM kept k JOIN pg_namespace n ON n.oid = k.oid LEFT JOIN rights r ON r.class = 'pg_namespace'::regclass AND r.oid = n.oid
+    FROM owned_schema n LEFT JOIN rights r ON r.class = 'pg_namespace'::regclass AND r.oid = n.oid
   UNION ALL
   SELECT 'extension ' || quote_ident(e.extname), NULL, concat_ws('|', e.extversion, n.nspname, obj_description(e.oid, 'pg_extension'))
     FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
@@ -59,7 +63,7 @@ WITH RECURSIVE extended AS (
                    (SELECT string_agg(o, ',' ORDER BY o) FROM unnest(c.reloptions) o WHERE o !~ '^pg_'),
                    (SELECT string_agg(format('%s:%s', i.inhseqno, i.inhparent::regclass), ',' ORDER BY i.inhseqno) FROM pg_inherits i WHERE i.inhrelid = c.oid),
                    pg_get_partkeydef(c.oid), pg_get_expr(c.relpartbound, c.oid), nullif(c.reloftype, 0)::regtype,
-                   (SELECT concat_ws(',', s.srvname, f.ftoptions) FROM pg_foreign_table f JOIN pg_foreign_server s ON s.oid = f.ftserver WHERE f.ftrelid = c.oid),
+                   (SELECT concat_ws(',', s.srvname, (SELECT string_agg(o, ',' ORDER BY o COLLATE "C") FROM unnest(f.ftoptions) o)) FROM pg_foreign_table f JOIN pg_foreign_server s ON s.oid = f.ftserver WHERE f.ftrelid = c.oid),
                    CASE c.relkind WHEN 'm' THEN c.relispopulated END,
                    CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END, obj_description(c.oid, 'pg_class'))
     FROM holder c LEFT JOIN pg_am a ON a.oid = c.relam LEFT JOIN rights r ON r.class = 'pg_class'::regclass AND r.oid = c.oid
@@ -71,7 +75,8 @@ WITH RECURSIVE extended AS (
                    (SELECT format('%I.%I', n.nspname, l.collname) FROM pg_collation l JOIN pg_namespace n ON n.oid = l.collnamespace WHERE l.oid = a.attcollation),
                    a.attstorage, to_jsonb(a) ->> 'attcompression',
                    -- Options named pg_… are the server's own bookkeeping (pg_attver, in recent minor versions): in no dump.
-                   (SELECT string_agg(o, ',' ORDER BY o) FROM unnest(a.attoptions) o WHERE o !~ '^pg_'), a.attfdwoptions, nullif(coalesce(a.attstattarget, -1), -1),
+                   (SELECT string_agg(o, ',' ORDER BY o) FROM unnest(a.attoptions) o WHERE o !~ '^pg_'),
+                   (SELECT string_agg(o, ',' ORDER BY o COLLATE "C") FROM unnest(a.attfdwoptions) o), nullif(coalesce(a.attstattarget, -1), -1),
                    (SELECT string_agg(format('%s:%s:%s', CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(g.grantee) END, g.privilege_type, g.is_grantable), ' '
                                       ORDER BY pg_get_userbyid(g.grantee) COLLATE "C", g.privilege_type) FROM aclexplode(a.attacl) g),
                    col_description(c.oid, a.attnum))
@@ -137,9 +142,15 @@ WITH RECURSIVE extended AS (
                    (SELECT string_agg(x.prrelid::regclass::text, ',' ORDER BY x.prrelid::regclass::text) FROM pg_publication_rel x WHERE x.prpubid = p.oid))
     FROM pg_publication p
   UNION ALL
-  SELECT format('foreign server %I', s.srvname), NULL, concat_ws('|', w.fdwname, s.srvtype, s.srvversion, s.srvoptions, pg_get_userbyid(s.srvowner))
+  SELECT format('foreign server %I', s.srvname), NULL, -- A dump writes options by their names, here and with all that is foreign.
+         concat_ws('|', w.fdwname, s.srvtype, s.srvversion, (SELECT string_agg(o, ',' ORDER BY o COLLATE "C") FROM unnest(s.srvoptions) o), pg_get_userbyid(s.srvowner))
     FROM pg_foreign_server s JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw
    WHERE NOT EXISTS (SELECT FROM extended e WHERE e.classid = 'pg_foreign_server'::regclass AND e.objid = s.oid)
+  UNION ALL
+  -- The view shows options to whom a dump would show them.
+  SELECT format('user mapping for %I at server %I', m.usename, m.srvname), NULL, (SELECT string_agg(o, ',' ORDER BY o COLLATE "C") FROM unnest(m.umoptions) o)
+    FROM pg_user_mappings m
+   WHERE NOT EXISTS (SELECT FROM extended e WHERE e.classid = 'pg_foreign_server'::regclass AND e.objid = m.srvid)
   UNION ALL
   SELECT format('cast %s to %s', format_type(c.castsource, NULL), format_type(c.casttarget, NULL)), NULL, concat_ws('|', nullif(c.castfunc, 0)::regprocedure, c.castcontext, c.castmethod)
     FROM pg_cast c WHERE c.oid >= 16384 AND NOT EXISTS (SELECT FROM extended e WHERE e.classid = 'pg_cast'::regclass AND e.objid = c.oid)
@@ -173,12 +184,12 @@ WITH RECURSIVE extended AS (
   SELECT 'owners of largeobjects', NULL, string_agg(concat_ws('|', l.oid, pg_get_userbyid(l.lomowner), r.acl, obj_description(l.oid, 'pg_largeobject')), ',' ORDER BY l.oid)
     FROM pg_largeobject_metadata l LEFT JOIN rights r ON r.class = 'pg_largeobject'::regclass AND r.oid = l.oid
   UNION ALL
-  SELECT 'setting ' || quote_ident(split_part(s.entry, '=', 1)) || coalesce(' of ' || quote_ident(pg_get_userbyid(nullif(x.setrole, 0))), ''), NULL, s.entry
-    FROM pg_db_role_setting x JOIN pg_database d ON d.oid = x.setdatabase, LATERAL unnest(x.setconfig) AS s (entry)
-   WHERE d.datname = current_database()
+  SELECT 'setting ' || quote_ident(split_part(s.entry, '=', 1)) || coalesce(' of ' || quote_ident(pg_get_userbyid(nullif(x.setrole, 0))), CASE x.setdatabase WHEN 0 THEN ' of all roles' END, ''), NULL, s.entry
+    FROM pg_db_role_setting x LEFT JOIN pg_database d ON d.oid = x.setdatabase, LATERAL unnest(x.setconfig) AS s (entry)
+   WHERE d.datname = current_database() OR x.setdatabase = 0 AND x.setrole = 0
   UNION ALL
   SELECT 'setting of the database', NULL, concat_ws('|', pg_encoding_to_char(d.encoding), d.datcollate, d.datctype, to_jsonb(d) ->> 'datlocprovider',
-         coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale'), d.datconnlimit, pg_get_userbyid(d.datdba), r.acl, shobj_description(d.oid, 'pg_database'))
+         coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale'), to_jsonb(d) ->> 'daticurules', d.datconnlimit, pg_get_userbyid(d.datdba), r.acl, shobj_description(d.oid, 'pg_database'))
     FROM pg_database d LEFT JOIN rights r ON r.class = 'pg_database'::regclass AND r.oid = d.oid WHERE d.datname = current_database()
   UNION ALL
   -- Without passwords, which only a superuser may see.

@@ -5,8 +5,8 @@ DECLARE
 BEGIN
   EXECUTE statement INTO answer;
   RETURN answer;
--- Losing the connection or being told to stop is not the table's damage.
-EXCEPTION WHEN query_canceled OR admin_shutdown OR crash_shutdown OR out_of_memory OR disk_full THEN RAISE;
+-- Losing the connection, being told to stop or waiting for a lock is not the table's damage.
+EXCEPTION WHEN lock_not_available OR query_canceled OR admin_shutdown OR crash_shutdown OR out_of_memory OR disk_full THEN RAISE;
           WHEN OTHERS THEN RETURN json_build_object('object', object, 'kind', 'unreadable', 'error', format('%s (%s)', SQLERRM, SQLSTATE));
 END $$;
 -- A materialized view has nothing that must come back, but one that cannot be read must be made anew.

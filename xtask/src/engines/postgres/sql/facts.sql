@@ -9,8 +9,11 @@ SELECT 'ctype=' || datctype FROM pg_database WHERE datname = current_database();
 SELECT 'locale_provider=' || coalesce(to_jsonb(d) ->> 'datlocprovider', 'c') FROM pg_database d WHERE datname = current_database();
 SELECT 'locale=' || coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale') FROM pg_database d
  WHERE coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale') IS NOT NULL AND datname = current_database();
+SELECT 'icu_rules=' || to_json(to_jsonb(d) ->> 'daticurules') FROM pg_database d WHERE to_jsonb(d) ->> 'daticurules' IS NOT NULL AND datname = current_database();
 SELECT 'public_schema=' || CASE WHEN to_regnamespace('public') IS NULL THEN 'absent' ELSE 'present' END;
 SELECT 'extensions=' || coalesce(string_agg(extname || ' ' || extversion, ', ' ORDER BY extname), '') FROM pg_extension;
+SELECT 'role_passwords=' || CASE WHEN has_table_privilege('pg_catalog.pg_authid', 'select') THEN 'present' ELSE 'absent' END;
+SELECT 'asked_as=' || current_user;
 SELECT 'data_checksums=' || current_setting('data_checksums');
 SELECT 'lsn=' || CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END;
 SELECT 'bytes=' || pg_database_size(current_database());

@@ -1,5 +1,7 @@
--- Makes every session print the same text for the same value, and lets nothing but the caller's own bound end it.
+-- Makes every session print the same text for the same value, and lets nothing but the caller's own bound end it. Only a
+-- lock is not waited for that long: whoever holds one for hours is to be named, not waited out.
 SELECT count(set_config(name, '0', false)) AS unbounded FROM pg_settings WHERE name IN ('statement_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout', 'transaction_timeout') \gset
+SET lock_timeout = '60s';
 SET client_min_messages = warning;
 SET search_path = '';
 SET TimeZone = 'UTC';

@@ -1,9 +1,9 @@
 -- Gives the restored database its real name. The last act of a restore: one transaction, so the name is the old
--- state's or the restored one's, never nobody's. Variables: name, fresh, old, maintenance; present and tables by the
+-- state's or the restored one's, never nobody's. Variables: name, fresh, old, maintenance; present and objects by the
 -- question before.
-SELECT :tables > 0 AS filled \gset
+SELECT :objects > 0 AS filled \gset
 \if :filled
-SELECT set_config('xtask.refusal', format('xtask: database %I holds %s tables', :'name', :'tables'), false) AS said \gset
+SELECT set_config('xtask.refusal', format('xtask: database %I holds %s tables or other objects', :'name', :'objects'), false) AS said \gset
 DO $$ BEGIN RAISE EXCEPTION '%', current_setting('xtask.refusal'); END $$;
 \endif
 \if :present

@@ -1,0 +1,171 @@
+//! The catalog of a vault: one line a set, in the order in which they were committed, never rewritten. Each line repeats what the
+//! manifests say of their order, so that a set that was taken away, or put back, is noticed. It must not know what sets hold.
+
+use super::disk;
+use super::manifest::Public;
+use crate::domain::refusal::Refusal;
+use anyhow::{Context, Result};
+use rustix::fs::OFlags;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::fs::OpenOptions;
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// Its name in a vault.
+pub const NAME: &str = "catalog.jsonl";
+/// A longer catalog is not one of ours: a line has some 300 bytes.
+const MOST_BYTES: u64 = 256 << 20;
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "event", deny_unknown_fields)]
+pub enum Line {
+    /// A set was committed.
+    Committed {
+        /// Its id.
+        id: String,
+        /// Its sequence number.
+        sequence: u64,
+        /// SHA-256 of its manifest's exact bytes.
+        manifest_sha256: String,
+        /// That of the set before it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        previous: Option<String>,
+    },
+    /// A set is about to be removed on purpose.
+    Removed {
+        /// Its id.
+        id: String,
+        /// The run that removes it.
+        run: String,
+        /// When, RFC 3339 UTC.
+        at: String,
+    },
+}
+
+impl Line {
+    /// The line of a set.
+    pub(super) fn of(public: &Public) -> Self {
+        let outline = &public.outline;
+        Self::Committed {
+            id: outline.id.clone(),
+            sequence: outline.sequence,
+            manifest_sha256: public.sha256.clone(),
+            previous: outline.previous.clone(),
+        }
+    }
+}
+
+/// Every line; none when there is no catalog yet. A last line that was cut short by a crash was never promised and does not count.
+///
+/// # Errors
+/// `Refusal` of kind `Integrity` for a line that is none, `Storage`.
+pub(super) fn read(vault: &Path) -> Result<Vec<Line>, Refusal> {
+    let path = vault.join(NAME);
+    if std::fs::symlink_metadata(&path).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {
+        return Ok(Vec::new());
+    }
+    let mut text = String::new();
+    let file = disk::open(&path)?;
+    file.take(MOST_BYTES).read_to_string(&mut text).map_err(|e| disk::reading(&e, &path))?;
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    let line = |(number, line): (usize, &str)| {
+        serde_json::from_str(line).map_err(|e| disk::damaged(&path, &format!("line {}: {e}", number + 1)))
+    };
+    whole.lines().enumerate().map(line).collect()
+}
+
+/// Appends lines, durable on return. A half line that a crash left is ended first, so that it spoils no other.
+pub(super) fn append(vault: &Path, lines: &[Line]) -> Result<()> {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let path = vault.join(NAME);
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC).bits().cast_signed();
+    let opened = OpenOptions::new().read(true).append(true).create(true).mode(0o600).custom_flags(flags).open(&path);
+    let mut file = opened.map_err(|e| disk::storage(&e, "open", &path, None))?;
+    let mut text = Vec::new();
+    let length = file.metadata().map_err(|e| disk::reading(&e, &path))?.len();
+    let ended = whole_length(&path)?;
+    if ended < length {
+        file.set_len(ended).map_err(|e| disk::storage(&e, "mend", &path, None))?;
+    }
+    for line in lines {
+        serde_json::to_writer(&mut text, line).context("write the catalog")?;
+        text.push(b'\n');
+    }
+    let written = file.write_all(&text).and_then(|()| file.sync_all());
+    written.map_err(|e| disk::storage(&e, "write", &path, Some(text.len() as u64)))?;
+    disk::sync_folder(vault)
+}
+
+/// How many bytes belong to whole lines.
+fn whole_length(path: &Path) -> Result<u64> {
+    let mut bytes = Vec::new();
+    disk::open(path)?.take(MOST_BYTES).read_to_end(&mut bytes).map_err(|e| disk::reading(&e, path))?;
+    Ok(bytes.iter().rposition(|b| *b == b'\n').map_or(0, |end| end as u64 + 1))
+}
+
+/// The lines that are missing for these sets, oldest first: a run that died between its commit and its line leaves one.
+pub(super) fn missing(lines: &[Line], sets: &[Public]) -> Vec<Line> {
+    let known: BTreeSet<&str> = lines.iter().filter_map(committed).collect();
+    sets.iter().filter(|set| !known.contains(set.outline.id.as_str())).map(Line::of).collect()
+}
+
+fn committed(line: &Line) -> Option<&str> {
+    if let Line::Committed { id, .. } = line { Some(id) } else { None }
+}
+
+/// What does not fit together: between the manifests, and between them and the catalog. `sets` are sound, oldest first; `damaged`
+/// are the ids of those that are there and are not.
+pub fn contradictions(lines: &[Line], sets: &[Public], damaged: &[String]) -> Vec<String> {
+    let mut found = Vec::new();
+    let there: BTreeSet<&str> =
+        sets.iter().map(|s| s.outline.id.as_str()).chain(damaged.iter().map(String::as_str)).collect();
+    let removed: BTreeSet<&str> =
+        lines.iter().filter_map(|l| if let Line::Removed { id, .. } = l { Some(id.as_str()) } else { None }).collect();
+    for line in lines {
+        let Line::Committed { id, manifest_sha256, .. } = line else { continue };
+        match sets.iter().find(|s| s.outline.id == *id) {
+            Some(set) if set.sha256 != *manifest_sha256 => {
+                found.push(format!("set {id} is not the one that was committed: its manifest is another"));
+            }
+            None if !there.contains(id.as_str()) && !removed.contains(id.as_str()) => {
+                found.push(format!("set {id} is gone, and nobody removed it with this tool"));
+            }
+            _ => {}
+        }
+    }
+    let known = |sha256: &str| {
+        sets.iter().any(|s| s.sha256 == sha256)
+            || lines.iter().any(|l| matches!(l, Line::Committed { manifest_sha256, .. } if manifest_sha256 == sha256))
+    };
+    for pair in sets.windows(2) {
+        let [before, after] = pair else { continue };
+        if before.outline.sequence == after.outline.sequence {
+            let (one, other) = (&before.outline.id, &after.outline.id);
+            found.push(format!("sets {one} and {other} have the same number: one of them is a copy"));
+        }
+    }
+    for set in sets {
+        let (id, sequence) = (&set.outline.id, set.outline.sequence);
+        let before = sets.iter().find(|s| s.outline.sequence + 1 == sequence);
+        match (&set.outline.previous, before) {
+            (Some(previous), Some(before)) if before.sha256 != *previous => {
+                found.push(format!("set {} is not the one that {id} followed", before.outline.id));
+            }
+            (Some(previous), None) if !known(previous) => {
+                found.push(format!(
+                    "the set that {id} followed is known to nobody: sets or the catalog were taken away"
+                ));
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests;

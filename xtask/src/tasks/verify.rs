@@ -1,0 +1,132 @@
+//! `cargo xtask verify`: says how much is known of a stack's backup sets, as a level, never as "ok".
+
+use crate::archive::access::Access;
+use crate::archive::vault::Vault;
+use crate::domain::level::Level;
+use crate::domain::stack::Stack;
+use crate::exit_code::{self, FAILED, PASSED};
+use crate::flow::verify::{Verified, verify};
+use crate::flow::world::World;
+use crate::{archive, engines};
+use anyhow::Result;
+use std::io::Write;
+
+/// Which sets, and how far.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// The stack's name; `prod` and `staging` name the stack that ends so
+    #[arg(value_name = "STACK")]
+    pub stack: String,
+    /// The set's id, `latest`, or `all`
+    #[arg(value_name = "SET", default_value = "latest")]
+    pub which: String,
+    /// L0 complete, L1 stored bytes, L2 decoded bytes, L3 archives listed, L4 restored and equal
+    #[arg(long, value_name = "LEVEL", default_value = "L2")]
+    pub level: Level,
+}
+
+/// What would be done, as text.
+pub fn plan(stack: &Stack, args: &Args) -> String {
+    let vault = stack.backups.vault.display();
+    let mut text = format!("verify {} of {} in {vault} up to {}\n", args.which, stack.name, args.level);
+    for level in Level::ALL.into_iter().filter(|level| *level <= args.level) {
+        text.push_str(&format!("  {level}: {}\n", level.about()));
+    }
+    text
+}
+
+/// Verifies and says how far each set came. As JSON: `{"stack", "wanted", "sets": [{"id", "reached", "why", "seconds"}],
+/// "contradictions"}`.
+pub fn run(world: &World, stack: &Stack, args: &Args, json: bool, out: &mut dyn Write) -> Result<u8> {
+    let vault = Vault::with(&stack.backups.vault, Access::of(&stack.backups.protection)?);
+    let ids = match args.which.as_str() {
+        "all" => vault.list()?.into_iter().map(|listed| listed.id).collect(),
+        // What is not there at all is no set that failed.
+        "latest" => vec![newest(&vault)?],
+        id => vec![id.to_owned()],
+    };
+    if ids.is_empty() {
+        // The error that names the vault and says how to make a set.
+        vault.outline("latest")?;
+    }
+    let sets: Vec<Verified> =
+        ids.iter().map(|id| verify(world, stack, &vault, id, args.level, engines::find)).collect();
+    let contradictions = vault.contradictions()?;
+    let code = code(&sets, &contradictions);
+    if json {
+        writeln!(out, "{:#}", document(stack, args, &sets, &contradictions))?;
+        return Ok(code);
+    }
+    for set in &sets {
+        tell(set, args.level, out)?;
+    }
+    for what in &contradictions {
+        writeln!(out, "VAULT   {what}")?;
+    }
+    let protection = &stack.backups.protection;
+    if protection.trusted.is_empty() {
+        writeln!(
+            out,
+            "note: nobody can know who made these sets: no trusted_signers are named for stack {}",
+            stack.name
+        )?;
+    }
+    let reached = sets.iter().filter(|set| set.reached == Some(args.level)).count();
+    match sets.len() - reached {
+        0 => writeln!(out, "{reached} of {reached} sets reached {}: {}", args.level, args.level.about())?,
+        short => writeln!(out, "{short} of {} sets did NOT reach {}", sets.len(), args.level)?,
+    }
+    Ok(code)
+}
+
+fn newest(vault: &Vault) -> Result<String> {
+    let all = vault.list()?;
+    match all.iter().rev().find(|listed| archive::manifest::is_id(&listed.id)) {
+        Some(listed) => Ok(listed.id.clone()),
+        None => vault.outline("latest").map(|(_, public)| public.outline.id),
+    }
+}
+
+/// The first set that stopped says the code; contradictions are a failure of their own.
+fn code(sets: &[Verified], contradictions: &[String]) -> u8 {
+    let stopped = sets.iter().find_map(|set| set.stopped_by.as_ref());
+    match stopped {
+        Some(error) => exit_code::of(error),
+        None if contradictions.is_empty() => PASSED,
+        None => FAILED,
+    }
+}
+
+fn tell(set: &Verified, wanted: Level, out: &mut dyn Write) -> Result<()> {
+    let seconds: f64 = set.took.iter().map(|(_, seconds)| seconds).sum();
+    let reached = set.reached.map_or("not even L0".to_owned(), |level| level.to_string());
+    match &set.stopped_by {
+        None => write!(out, "{reached:<6}  {}  in {seconds:.2} s", set.id)?,
+        Some(_) => write!(out, "NOT {wanted}  {}  reached {reached}, in {seconds:.2} s", set.id)?,
+    }
+    match (&set.stopped_by, set.reached) {
+        (None, Some(level)) => writeln!(out, ": {}", level.about())?,
+        (None, None) => writeln!(out, ": nothing was asked")?,
+        (Some(error), _) => {
+            writeln!(out, "\n        {error:#}")?;
+            if let Some(hint) = exit_code::hint(error) {
+                writeln!(out, "        hint: {hint}")?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn document(stack: &Stack, args: &Args, sets: &[Verified], contradictions: &[String]) -> serde_json::Value {
+    let set = |set: &Verified| {
+        let seconds: serde_json::Map<_, _> = set.took.iter().map(|(l, s)| (l.to_string(), (*s).into())).collect();
+        let why = set.stopped_by.as_ref().map(|error| format!("{error:#}"));
+        serde_json::json!({ "id": set.id, "reached": set.reached, "why": why, "seconds": seconds })
+    };
+    serde_json::json!({
+        "stack": stack.name,
+        "wanted": args.level,
+        "sets": sets.iter().map(set).collect::<Vec<_>>(),
+        "contradictions": contradictions,
+    })
+}
