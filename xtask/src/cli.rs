@@ -60,6 +60,8 @@ pub enum Task {
     Verify(tasks::verify::Args),
     /// Show which backup sets of a stack are kept and why; with --apply, remove the others
     Prune(tasks::prune::Args),
+    /// Change who can read backup sets that are there, without touching their data
+    Rewrap(tasks::rewrap::Args),
     /// Make a backup set of an archive that an old script wrote
     Adopt(tasks::adopt::Args),
     /// Build or list the local images that stand in when no registry answers

@@ -65,10 +65,11 @@ fn no_json(cli: &Cli, task: &Task) -> anyhow::Result<()> {
                 | Task::Adopt(_)
                 | Task::Verify(_)
                 | Task::Prune(_)
+                | Task::Rewrap(_)
                 | Task::Sweep(_)
         );
     if cli.json && !has {
-        let message = "--json is for the results of test-recovery, backup, adopt, verify, prune and sweep";
+        let message = "--json is for the results of test-recovery, backup, adopt, verify, prune, rewrap and sweep";
         return Err(Refusal::new(RefusalKind::Configuration, message, "leave --json out").into());
     }
     Ok(())
@@ -89,6 +90,7 @@ fn plan(cli: &Cli, here: &Here, task: &Task, out: &mut dyn Write) -> anyhow::Res
             let project = load(&here.options(cli))?;
             tasks::prune::plan(project.stack(&args.stack)?, args, SystemClock::start().wall())?
         }
+        Task::Rewrap(args) => tasks::rewrap::plan(load(&here.options(cli))?.stack(&args.stack)?, args)?,
         Task::Adopt(args) => tasks::adopt::plan(load(&here.options(cli))?.stack(&args.stack)?, args)?,
         Task::TestRecovery(args) => tasks::test_recovery::plans(&load(&here.options(cli))?, args)?,
         Task::Ci(args) => tasks::ci::plan(args, &here.workspace),
@@ -116,6 +118,10 @@ fn perform(cli: &Cli, here: &Here, task: &Task, out: &mut dyn Write) -> anyhow::
         Task::Prune(args) => {
             let project = load(&here.options(cli))?;
             tasks::prune::run(&here.world(cli)?, project.stack(&args.stack)?, args, cli.json, out)
+        }
+        Task::Rewrap(args) => {
+            let project = load(&here.options(cli))?;
+            tasks::rewrap::run(&here.world(cli)?, project.stack(&args.stack)?, args, cli.json, out)
         }
         Task::Adopt(args) => {
             let options = here.options(cli);

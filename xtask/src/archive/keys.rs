@@ -43,6 +43,11 @@ impl Keys {
         Ok(keys)
     }
 
+    /// A passphrase alone, as sets were encrypted with before.
+    pub fn of_passphrase(secret: Secret) -> Self {
+        Self { passphrase: Some(secret), ..Self::default() }
+    }
+
     /// Whether there is none at all.
     pub fn is_empty(&self) -> bool {
         self.identities.is_empty() && self.passphrase.is_none()

@@ -1,6 +1,7 @@
 //! A committed set, and what makes a folder one. It must not know how sets come to be.
 
 use super::access::Access;
+use super::keys::Keys;
 use super::manifest::{self, Id, Public};
 use super::reading::Reading;
 use super::set_key::SetKey;
@@ -40,7 +41,7 @@ impl BackupSet {
         match (public.whole, &public.outline.seal) {
             (Some(manifest), _) => Ok(Self::new(folder, manifest, None, reading)),
             (None, Some(seal)) => {
-                let key = key_of(&folder, &seal.recipient, access)?;
+                let key = key_of(&folder, &seal.recipient, &access.keys)?;
                 let manifest = rest(&folder, &public.outline, &key)?;
                 Ok(Self::new(folder, manifest, Some(key), reading))
             }
@@ -122,36 +123,53 @@ pub(super) fn sound(folder: &Path, id: &str, access: &Access) -> Result<Public, 
         promised.insert(manifest::REST_NAME);
         disk::open_sized(&folder.join(manifest::REST_NAME), rest.bytes).map_err(|refusal| refusal.message)?;
     }
-    let mut keys = 0;
-    for entry in std::fs::read_dir(folder).map_err(|e| e.to_string())? {
-        let name = entry.map_err(|e| e.to_string())?.file_name();
-        match name.to_str() {
-            Some(name) if promised.contains(name) => {}
-            Some(name) if public.outline.seal.is_some() && manifest::wrapped_key(name).is_some() => {
-                if manifest::key_name(&record(folder, name)?) != name {
-                    return Err(format!("{name} is not what its own name says: it was changed"));
-                }
-                keys += 1;
-            }
-            _ => return Err(format!("holds {name:?}, which the manifest does not know")),
-        }
+    let sealed = public.outline.seal.is_some();
+    let mut keys = key_files(folder, &promised, sealed)?;
+    if sealed && keys == 0 {
+        // Whoever rotates keys puts the new file there before the old one goes: a second look finds it.
+        keys = key_files(folder, &promised, sealed)?;
     }
-    if public.outline.seal.is_some() && keys == 0 {
+    if sealed && keys == 0 {
         return Err("is encrypted, and its key file is missing".to_owned());
     }
     Ok(public)
 }
 
-/// The key of an encrypted set: the first of its key files that opens and fits the manifest.
-fn key_of(folder: &Path, recipient: &str, access: &Access) -> Result<SetKey, Refusal> {
+/// How many whole key files a set has; anything else that the manifest does not promise is refused.
+fn key_files(folder: &Path, promised: &BTreeSet<&str>, sealed: bool) -> Result<usize, String> {
+    let mut keys = 0;
+    for entry in std::fs::read_dir(folder).map_err(|e| e.to_string())? {
+        let name = entry.map_err(|e| e.to_string())?.file_name();
+        match name.to_str() {
+            Some(name) if promised.contains(name) => {}
+            Some(name) if sealed && manifest::wrapped_key(name).is_some() => match record(folder, name) {
+                Ok(wrapped) if manifest::key_name(&wrapped) == name => keys += 1,
+                Ok(_) => return Err(format!("{name} is not what its own name says: it was changed")),
+                // Replaced since the folder was listed.
+                Err(_) if folder.join(name).symlink_metadata().is_err() => {}
+                Err(why) => return Err(why),
+            },
+            _ => return Err(format!("holds {name:?}, which the manifest does not know")),
+        }
+    }
+    Ok(keys)
+}
+
+/// The names of a set's key files, sorted.
+pub(super) fn key_names(folder: &Path) -> Result<Vec<String>, Refusal> {
     let names = std::fs::read_dir(folder).map_err(|e| disk::reading(&e, folder))?;
     let names = names.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let mut names: Vec<String> = names.filter(|name| manifest::wrapped_key(name).is_some()).collect();
     names.sort_unstable();
+    Ok(names)
+}
+
+/// The key of an encrypted set: the first of its key files that opens and fits the manifest.
+pub(super) fn key_of(folder: &Path, recipient: &str, keys: &Keys) -> Result<SetKey, Refusal> {
     let mut last = None;
-    for name in names {
+    for name in key_names(folder)? {
         let wrapped = record(folder, &name).map_err(|why| disk::damaged(folder, &why))?;
-        match SetKey::unwrapped(&wrapped, &access.keys) {
+        match SetKey::unwrapped(&wrapped, keys) {
             Ok(key) if key.recipient() == recipient => return Ok(key),
             Ok(_) => last = Some(disk::damaged(&folder.join(&name), "holds the key of another set")),
             Err(refusal) => last = Some(refusal),
