@@ -10,7 +10,7 @@ pub use super::set::BackupSet;
 use super::set::{sound, verify_stored};
 pub use super::staging::Staging;
 use super::staging::Standing;
-use super::{catalog, disk};
+use super::{audit, catalog, disk};
 use crate::domain::artifact::Outline;
 use crate::domain::refusal::{Refusal, RefusalKind};
 use anyhow::{Context, Result, ensure};
@@ -69,6 +69,11 @@ impl Vault {
     /// The vault in this folder, with what its sets are protected by. Creates nothing.
     pub fn with(path: &Path, access: Access) -> Self {
         Self { folder: path.to_owned(), access: Arc::new(access) }
+    }
+
+    /// Where it is.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Begins a set: makes the vault (mode 0700) where it is missing, takes its lock, removes what dead runs left, and makes
@@ -130,7 +135,8 @@ impl Vault {
     /// # Errors
     /// `Refusal` of kind `Storage` when the folder cannot be read.
     pub fn list(&self) -> Result<Vec<Listed>> {
-        let shown = |name: &String| !name.starts_with('.') && name != catalog::NAME;
+        let ours = [catalog::NAME, audit::NAME];
+        let shown = |name: &String| !name.starts_with('.') && !ours.contains(&name.as_str());
         let mut names: Vec<String> = self.names()?.into_iter().filter(shown).collect();
         names.sort_by_key(|name| (Id::parse(name), name.clone()));
         let listed = |id: String| Listed { public: sound(&self.folder.join(&id), &id, &self.access), id };
