@@ -2,6 +2,7 @@
 //! Data and pure functions only: no I/O, no clock, no environment.
 
 pub mod artifact;
+pub mod binding;
 pub mod census;
 pub mod compose;
 pub mod compose_version;

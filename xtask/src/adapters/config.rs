@@ -105,6 +105,7 @@ pub fn infer(options: &LoadOptions<'_>, given: &Given) -> Result<Project> {
         schedule: None,
         vault: None,
         compression: None,
+        max_skew: None,
         protection: Default::default(),
         retention: RetentionText::default(),
     };

@@ -106,7 +106,9 @@ mod tests {
                 compression: Compression::Zstd,
                 protection: Default::default(),
                 retention: Default::default(),
+                max_skew: crate::domain::stack::MAX_SKEW,
             },
+            binding: Default::default(),
             notes: Vec::new(),
         };
         let stacks = names.iter().map(stack).collect();

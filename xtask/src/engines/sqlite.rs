@@ -322,6 +322,7 @@ mod tests {
         let from = Component {
             store: "s".into(),
             engine: "sqlite".into(),
+            as_of_window_ms: None,
             consistent_as_of: String::new(),
             consistency: Consistency::Snapshot,
             facts: [("mode", "640"), ("uid", "7"), ("gid", "8")].map(|(k, v)| (k.into(), v.into())).into(),

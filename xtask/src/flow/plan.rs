@@ -281,6 +281,7 @@ fn bare(engine: &dyn Engine, store: &Store) -> Component {
     Component {
         store: store.name.clone(),
         engine: engine.name().to_owned(),
+        as_of_window_ms: None,
         consistent_as_of: String::new(),
         consistency: engine.consistency(),
         facts: std::collections::BTreeMap::new(),

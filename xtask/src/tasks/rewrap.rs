@@ -6,9 +6,11 @@ use crate::archive::access::Access;
 use crate::archive::keys::Keys;
 use crate::archive::manifest;
 use crate::archive::vault::Vault;
+use crate::domain::deed::{Deed, Ending, What};
 use crate::domain::protection::Encryption;
 use crate::domain::stack::Stack;
 use crate::exit_code::{self, PASSED};
+use crate::flow::audit;
 use crate::flow::world::World;
 use anyhow::Result;
 use std::io::Write;
@@ -48,7 +50,7 @@ pub fn plan(stack: &Stack, args: &Args) -> Result<String> {
 /// not. As JSON: stack, vault, and of each set its id and why it was left.
 ///
 /// # Errors
-/// What concerns all of them: the configuration, the vault, its lock.
+/// What concerns all of them: the configuration, the vault, its lock, its audit log.
 pub fn run(world: &World, stack: &Stack, args: &Args, json: bool, out: &mut dyn Write) -> Result<u8> {
     let vault = Vault::with(&stack.backups.vault, Access::of(&stack.backups.protection)?);
     let old = match &args.old_passphrase_file {
@@ -58,7 +60,11 @@ pub fn run(world: &World, stack: &Stack, args: &Args, json: bool, out: &mut dyn 
     let rewrapping = vault.rewrapping(&world.run, world.clock.wall())?;
     let mut done: Vec<(String, Result<()>)> = Vec::new();
     for id in chosen(&vault, &args.which)? {
+        let deed = Deed::new(What::Rewrap, &stack.name).of(&id);
+        // Nobody gets to read a set without a trace.
+        audit::record(world, &vault, Deed { ending: Ending::Begun, ..deed.clone() })?;
         let result = rewrapping.rewrap(&id, &old);
+        audit::note(world, &vault, result.as_ref().map_or_else(|error| deed.clone().failed(error), |()| deed.clone()));
         done.push((id, result));
     }
     let code = done.iter().find_map(|(_, result)| result.as_ref().err()).map_or(PASSED, exit_code::of);

@@ -29,6 +29,7 @@ pub(super) struct StackText {
     pub(super) schedule: Option<Schedule>,
     pub(super) vault: Option<PathBuf>,
     pub(super) compression: Option<Compression>,
+    pub(super) max_skew: Option<Duration>,
     pub(super) protection: ProtectionText,
     pub(super) retention: RetentionText,
 }
@@ -89,7 +90,8 @@ fn stack(name: &str, at: Place, node: &Node, base: &Path) -> Result<StackText, R
     }
     let backups = node.get("backups");
     if let Some(backups) = backups {
-        let known = [["schedule", "vault", "compression", "retention"].as_slice(), &protection::KEYS].concat();
+        let known =
+            [["schedule", "vault", "compression", "retention", "max_skew"].as_slice(), &protection::KEYS].concat();
         only(backups, &format!("`backups` of {what}"), &known)?;
     }
     let backup = |key: &str| backups.and_then(|b| b.get(key));
@@ -111,6 +113,7 @@ fn stack(name: &str, at: Place, node: &Node, base: &Path) -> Result<StackText, R
         schedule: backup("schedule").map(schedule).transpose()?,
         vault: backup("vault").map(|n| self::path(n, "vault", base)).transpose()?,
         compression: backup("compression").map(compression).transpose()?,
+        max_skew: backup("max_skew").map(skew).transpose()?,
         protection: backups.map(|n| protection::read(n, base)).transpose()?.unwrap_or_default(),
         retention: backup("retention").map(|n| retention::written(n, &what)).transpose()?.unwrap_or_default(),
         name: name.to_owned(),
@@ -206,6 +209,11 @@ fn time(node: &Node) -> Result<Duration, Refusal> {
     let wrong_time = |cause: String| node.at.place().refuse(cause, "write a number and s, m, h or d, such as 30m");
     let time = duration(&text(node, "an objective")?).map_err(wrong_time)?;
     if time.is_zero() { Err(wrong_time("an objective of no time at all can never be met".into())) } else { Ok(time) }
+}
+
+fn skew(node: &Node) -> Result<Duration, Refusal> {
+    let how = "write how far the stores of a set may be apart, with s, m, h or d, such as 15m";
+    duration(&text(node, "`max_skew`")?).map_err(|cause| node.at.place().refuse(cause, how))
 }
 
 fn schedule(node: &Node) -> Result<Schedule, Refusal> {

@@ -7,13 +7,16 @@ use super::protection;
 use super::recovery::{StackText, StoreText};
 use super::{retention, secrets};
 use crate::adapters::environment::Lookup;
+use crate::domain::artifact::hex;
+use crate::domain::binding::Binding;
 use crate::domain::compose::ComposeProject;
 use crate::domain::project::Findings;
 use crate::domain::refusal::Refusal;
 use crate::domain::secret::Secret;
-use crate::domain::stack::{Backups, Stack};
+use crate::domain::stack::{Backups, MAX_SKEW, Stack};
 use crate::domain::store::{Location, Root, Store};
 use crate::domain::suggest;
+use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
 /// A stack, and what stands behind it.
@@ -70,12 +73,26 @@ pub(super) fn resolve(text: StackText, base: &Path, environment: Lookup<'_>) -> 
             compression: text.compression.unwrap_or_default(),
             protection,
             retention,
+            max_skew: text.max_skew.unwrap_or(MAX_SKEW),
         },
+        binding: loaded.as_ref().map(binding).unwrap_or_default(),
         notes,
         name,
     };
     not_inside_itself(&stack).map_err(|(cause, hint)| text.at.refuse(cause, hint))?;
     Ok((stack, Findings { compose: loaded.map(|l| l.project), evidence: inferred.evidence }))
+}
+
+/// What the sets of a stack say of its configuration. Names of variables only: their values are in no digest.
+fn binding(loaded: &Loaded) -> Binding {
+    let names: String = loaded.variables.keys().map(|name| format!("{name}\n")).collect();
+    let names = loaded.env_file.as_ref().map(|_| hex(&Sha256::digest(names)));
+    Binding {
+        compose_sha256: Some(loaded.sha256.clone()),
+        env_names_sha256: names,
+        project: Some(loaded.project.name.clone()),
+        skew_ms: None,
+    }
 }
 
 /// A folder whose vault lies inside it would be backed up with all of its backups, each time with one more.

@@ -17,6 +17,7 @@ fn set(sequence: u64, previous: Option<u64>) -> Public {
         finished_at: String::new(),
         previous: previous.map(digest),
         seal: None,
+        binding: None,
         rest: None,
         components: Vec::new(),
     };

@@ -185,6 +185,7 @@ mod tests {
         Component {
             store: "db".into(),
             engine: "postgres".into(),
+            as_of_window_ms: None,
             consistent_as_of: String::new(),
             consistency: crate::domain::artifact::Consistency::Snapshot,
             facts: Default::default(),

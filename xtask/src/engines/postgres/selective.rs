@@ -263,6 +263,7 @@ mod tests {
         Component {
             store,
             engine,
+            as_of_window_ms: None,
             consistent_as_of: String::new(),
             consistency: Consistency::Snapshot,
             facts,
