@@ -40,6 +40,7 @@ mod hidden_loss;
 mod hostile_surface;
 mod memory;
 mod old_archives;
+mod old_services;
 mod plain_places;
 mod postgres_engine;
 mod protected;

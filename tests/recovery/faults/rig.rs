@@ -111,8 +111,9 @@ pub fn refused<T>(result: anyhow::Result<T>, kind: RefusalKind, says: &[&str], h
 #[track_caller]
 pub fn holds_only(vault: &Path, sets: usize) {
     let all = std::fs::read_dir(vault).map(|entries| entries.map(|e| e.unwrap().file_name()).collect::<Vec<_>>());
+    let ours = [".lock", "catalog.jsonl", "audit.jsonl"];
     let others: Vec<_> =
-        all.unwrap_or_default().into_iter().filter(|name| name != ".lock" && name != "catalog.jsonl").collect();
+        all.unwrap_or_default().into_iter().filter(|name| ours.iter().all(|own| name != own)).collect();
     assert_eq!(others.len(), sets, "{others:?}");
     let listed = Vault::at(vault).list().unwrap();
     assert_eq!(listed.len(), sets, "{listed:?}");

@@ -7,6 +7,7 @@ mod infer;
 mod merge;
 mod mounts;
 mod node;
+mod old_variables;
 mod protection;
 mod recovery;
 mod resolve;

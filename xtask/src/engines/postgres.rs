@@ -21,7 +21,7 @@ use crate::domain::exec::{Bulk, Exec, Exit, TRANSFER_TIMEOUT};
 use crate::domain::refusal::Refusal;
 use crate::domain::scenario::Strike;
 use crate::domain::secret::Secret;
-use crate::domain::site::{ContainerSpec, SiteSpec};
+use crate::domain::site::{ContainerSpec, Reach, SiteSpec};
 use crate::domain::store::{Location, Store};
 use crate::domain::timeline::Phase;
 use client::{SESSION, by_tcp, program, psql, psql_commands};
@@ -43,7 +43,7 @@ const SCRATCH: &str = "/xtask";
 const SUPERUSER: &str = "xtask_owner";
 /// The socket folder of the official image.
 const SOCKET: &str = "/var/run/postgresql";
-/// An owned site's server is on a private network and lives for one run; its socket asks for no password.
+/// An owned site's server is reached by nobody else and lives for one run; its socket asks for no password.
 const DRILL_PASSWORD: &str = "only-for-this-private-network";
 
 impl Engine for Postgres {
@@ -89,6 +89,9 @@ impl Engine for Postgres {
             .map(|(k, v)| (k.to_owned(), v.to_owned()))
             .into(),
             secret_env: vec![("POSTGRES_PASSWORD".into(), Secret::new(DRILL_PASSWORD))],
+            // Every image of a server has this user or runs as one of its own: the server refuses to be root.
+            user: Some("postgres".into()),
+            reach: Reach::Nothing,
             command: Vec::new(),
             data: DATA.into(),
             scratch: SCRATCH.into(),

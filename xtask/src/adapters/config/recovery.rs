@@ -3,6 +3,7 @@
 use super::fields::{flag, mapping, only, port, text, texts, wrong};
 use super::mounts::tidy;
 use super::node::{Kind, Node};
+use super::old_variables::Written;
 use super::protection::{self, ProtectionText};
 use super::retention::{self, RetentionText};
 use crate::domain::objective::{Objective, Objectives};
@@ -27,8 +28,8 @@ pub(super) struct StackText {
     pub(super) stores: Option<Vec<StoreText>>,
     pub(super) objectives: Objectives,
     pub(super) schedule: Option<Schedule>,
-    pub(super) vault: Option<PathBuf>,
-    pub(super) compression: Option<Compression>,
+    pub(super) vault: Written<PathBuf>,
+    pub(super) compression: Written<Compression>,
     pub(super) max_skew: Option<Duration>,
     pub(super) protection: ProtectionText,
     pub(super) retention: RetentionText,
@@ -111,8 +112,8 @@ fn stack(name: &str, at: Place, node: &Node, base: &Path) -> Result<StackText, R
         stores: node.get("stores").map(|n| stores(n, &what)).transpose()?,
         objectives: node.get("objectives").map(|n| objectives(n, &what)).transpose()?.unwrap_or_default(),
         schedule: backup("schedule").map(schedule).transpose()?,
-        vault: backup("vault").map(|n| self::path(n, "vault", base)).transpose()?,
-        compression: backup("compression").map(compression).transpose()?,
+        vault: backup("vault").map(|n| Ok((self::path(n, "vault", base)?, n.at.place()))).transpose()?,
+        compression: backup("compression").map(|n| Ok((compression(n)?, n.at.place()))).transpose()?,
         max_skew: backup("max_skew").map(skew).transpose()?,
         protection: backups.map(|n| protection::read(n, base)).transpose()?.unwrap_or_default(),
         retention: backup("retention").map(|n| retention::written(n, &what)).transpose()?.unwrap_or_default(),

@@ -5,7 +5,7 @@ use super::infer::{self, Inferred, uncovered};
 use super::mounts::tidy;
 use super::protection;
 use super::recovery::{StackText, StoreText};
-use super::{retention, secrets};
+use super::{old_variables, retention, secrets};
 use crate::adapters::environment::Lookup;
 use crate::domain::artifact::hex;
 use crate::domain::binding::Binding;
@@ -56,7 +56,10 @@ pub(super) fn resolve(text: StackText, base: &Path, environment: Lookup<'_>) -> 
     // As for everything else that Compose fills in: the environment before the env file.
     let known = |name: &str| environment(name).or_else(|| loaded.as_ref()?.variables.get(name).cloned());
     let retention = retention::policy(&text.retention, &known, &mut notes)?;
-    let protection = protection::resolve(text.protection.clone(), &known)?;
+    let protection = protection::resolve(text.protection.clone(), &known, &mut notes)?;
+    let project = loaded.as_ref().map_or(base, |l| &l.project.folder);
+    let vault = old_variables::vault(text.vault, &name, project, &known)?;
+    let compression = old_variables::compression(text.compression, &known)?;
     let stack = Stack {
         folder: folder.unwrap_or_else(|| base.to_owned()),
         compose_files: files,
@@ -69,8 +72,8 @@ pub(super) fn resolve(text: StackText, base: &Path, environment: Lookup<'_>) -> 
         objectives: text.objectives,
         backups: Backups {
             schedule: text.schedule,
-            vault: text.vault.unwrap_or_else(|| tidy(&base.join("backups").join(&name))),
-            compression: text.compression.unwrap_or_default(),
+            vault: vault.unwrap_or_else(|| tidy(&base.join("backups").join(&name))),
+            compression,
             protection,
             retention,
             max_skew: text.max_skew.unwrap_or(MAX_SKEW),
