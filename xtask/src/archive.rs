@@ -5,7 +5,7 @@ pub mod access;
 pub mod catalog;
 mod checked;
 mod digest;
-mod disk;
+pub mod disk;
 pub mod foreign;
 pub mod keys;
 mod lock;
