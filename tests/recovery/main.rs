@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests may fail as tests do")]
 #![cfg_attr(not(feature = "docker"), allow(dead_code, reason = "only the tests of containers use some of the helpers"))]
 
+mod audit_log;
 mod command;
 mod contracts;
 #[cfg(feature = "docker")]

@@ -2,6 +2,7 @@
 //! It must not know what the bytes mean, which site they come from, or what time it is.
 
 pub mod access;
+pub mod audit;
 pub mod catalog;
 mod checked;
 mod digest;

@@ -7,6 +7,7 @@ pub mod compose;
 pub mod compose_version;
 pub mod cron;
 pub mod data_tool;
+pub mod deed;
 pub mod diagnosis;
 pub mod display;
 pub mod engine;

@@ -1,6 +1,7 @@
 //! The verbs: back up, restore, drill, publish. They reach the world through the ports only and hold no engine's knowledge.
 
 pub mod adopt;
+pub mod audit;
 pub mod backup;
 pub mod child;
 pub mod diagnose;

@@ -152,6 +152,7 @@ fn test_recovery(cli: &Cli, here: &Here, project: &Project, args: &tasks::test_r
         Err(error) => note(format!("what earlier runs left behind could not be removed: {error:#}")),
     }
     let report = tasks::test_recovery::run(&world, project, args)?;
+    xtask::flow::audit::drilled(&world, project, &report);
     drop(world);
     signals::unless_interrupted();
     let summary = environment("GITHUB_STEP_SUMMARY").map(PathBuf::from);

@@ -57,8 +57,12 @@ pub trait Opened: Read + Write + Debug + Send + Sync {
     fn sync(&mut self) -> io::Result<()>;
     /// Asks for later reads to come from the disk rather than from memory. Whether they do is not known.
     fn forget(&self);
-    /// Locks it for this handle alone, at once; `false` when another handle has it. Dropping the handle lets go.
-    fn lock(&self) -> io::Result<bool>;
+    /// Fills all of `into` with what is so many bytes from its beginning.
+    fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<()>;
+    /// Locks it for this handle alone, waiting for whoever has it. Dropping the handle lets go.
+    fn lock(&self) -> io::Result<()>;
+    /// As [`Opened::lock`], at once; `false` when another handle has it.
+    fn lock_now(&self) -> io::Result<bool>;
     /// Lets go of the lock.
     fn unlock(&self);
 }
@@ -84,7 +88,7 @@ pub trait Folder: Debug + Send + Sync {
     /// Locks it with others, waiting for whoever has it alone.
     fn lock_shared(&self) -> io::Result<()>;
     /// Locks it for this handle alone, at once; `false` when another handle has it. Dropping the handle lets go.
-    fn lock_alone(&self) -> io::Result<bool>;
+    fn lock_now(&self) -> io::Result<bool>;
     /// Lets go of the lock.
     fn unlock(&self);
 }

@@ -28,7 +28,7 @@ impl Lock {
     pub(super) fn take(on: &dyn Disk, vault: &Path, run: &str, now: jiff::Timestamp) -> Result<Self> {
         let path = vault.join(NAME);
         let mut file = on.extend(&path).map_err(|e| disk::storage(on, &e, "lock", &path, None))?;
-        if !file.lock().map_err(|e| disk::storage(on, &e, "lock", &path, None))? {
+        if !file.lock_now().map_err(|e| disk::storage(on, &e, "lock", &path, None))? {
             return Err(held(file, vault).into());
         }
         let holder = Holder { pid: std::process::id(), run: run.to_owned(), started_at: now.to_string() };

@@ -60,7 +60,7 @@ pub(super) fn claim(vault: &dyn Folder, name: &str) -> Result<Box<dyn Folder>, O
         Some(Errno::LOOP | Errno::NOTDIR) => Obstacle::Strange("is a link, or not a folder".to_owned()),
         _ => strange("cannot be opened", e),
     })?;
-    match folder.lock_alone() {
+    match folder.lock_now() {
         Ok(true) => {}
         Ok(false) => return Err(Obstacle::InUse),
         Err(e) => return Err(strange("cannot be locked", e)),

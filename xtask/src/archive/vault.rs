@@ -2,7 +2,6 @@
 //! one rename after everything in it was made durable and read back. It must not know how the data was produced.
 
 use super::access::Access;
-use super::catalog;
 use super::disk::{self, Disk, Folder, HostDisk, Links};
 use super::lock::Lock;
 use super::manifest::{self, Id, Public};
@@ -12,6 +11,7 @@ pub use super::set::BackupSet;
 use super::set::{sound, verify_stored};
 pub use super::staging::Staging;
 use super::staging::Standing;
+use super::{audit, catalog};
 use crate::domain::artifact::Outline;
 use crate::domain::refusal::{Refusal, RefusalKind};
 use anyhow::{Context, Result, ensure};
@@ -75,12 +75,17 @@ impl Vault {
         Self { disk, folder: path.to_owned(), access: Arc::new(access) }
     }
 
-    fn on(&self) -> &dyn Disk {
+    pub(super) fn on(&self) -> &dyn Disk {
         self.disk.as_ref()
     }
 
     fn opened(&self) -> Result<Box<dyn Folder>, Refusal> {
         self.on().folder(&self.folder, Links::Followed).map_err(|e| disk::reading(&e, &self.folder))
+    }
+
+    /// Where it is.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Begins a set: makes the vault (mode 0700) where it is missing, takes its lock, removes what dead runs left, and makes
@@ -143,7 +148,8 @@ impl Vault {
     /// # Errors
     /// `Refusal` of kind `Storage` when the folder cannot be read.
     pub fn list(&self) -> Result<Vec<Listed>> {
-        let shown = |name: &String| !name.starts_with('.') && name != catalog::NAME;
+        let ours = [catalog::NAME, audit::NAME];
+        let shown = |name: &String| !name.starts_with('.') && !ours.contains(&name.as_str());
         let mut names: Vec<String> = self.names()?.into_iter().filter(shown).collect();
         names.sort_by_key(|name| (Id::parse(name), name.clone()));
         let listed = |id: String| Listed { public: sound(self.on(), &self.folder.join(&id), &id, &self.access), id };

@@ -4,6 +4,7 @@ use crate::adapters::passphrase;
 use crate::archive::access::Access;
 use crate::archive::foreign::{Examined, Keys, examine, look};
 use crate::archive::vault::Vault;
+use crate::domain::deed::{Deed, What};
 use crate::domain::engine::Engine;
 use crate::domain::event::Event;
 use crate::domain::foreign::{AsOf, Content, Derivation, Findings};
@@ -12,6 +13,7 @@ use crate::domain::stack::Stack;
 use crate::domain::store::{Location, Root, Store};
 use crate::engines;
 use crate::flow::adopt::{Order, adopt};
+use crate::flow::audit;
 use crate::flow::backup::Taken;
 use crate::flow::world::World;
 use crate::flow::{open_pgp, plan};
@@ -135,6 +137,7 @@ fn adopted(world: &World, stack: &Stack, args: &Args, archive: &Examined, as_of:
     if inside.is_some() && found.content != Content::Tar {
         return Err(refuse(format!("--inside is for tar archives, and {} is none", found.name), "leave it out"));
     }
+    let vault = Vault::with(&stack.backups.vault, Access::of(&stack.backups.protection)?);
     let order = Order {
         stack: &stack.name,
         store,
@@ -142,10 +145,13 @@ fn adopted(world: &World, stack: &Stack, args: &Args, archive: &Examined, as_of:
         archive,
         inside,
         as_of,
-        vault: &Vault::with(&stack.backups.vault, Access::of(&stack.backups.protection)?),
+        vault: &vault,
         compression: stack.backups.compression,
     };
-    Ok((adopt(world, order)?, store.name.clone()))
+    let deed = Deed { store: Some(store.name.clone()), ..Deed::new(What::Adopt, &stack.name) };
+    let taken = adopt(world, order).inspect_err(|error| audit::note(world, &vault, deed.clone().failed(error)))?;
+    audit::note(world, &vault, deed.of(&taken.record.id));
+    Ok((taken, store.name.clone()))
 }
 
 /// The name of the store's own folder, where it has one.

@@ -4,6 +4,7 @@ use crate::adapters::beneath;
 use crate::archive::access::Access;
 use crate::archive::vault::Vault;
 use crate::domain::artifact::Component;
+use crate::domain::deed::{Deed, What};
 use crate::domain::engine::{Engine, Target};
 use crate::domain::outcome::Why;
 use crate::domain::refusal::{Refusal, RefusalKind};
@@ -11,6 +12,7 @@ use crate::domain::site::Attachment;
 use crate::domain::stack::Stack;
 use crate::domain::store::{Location, Store};
 use crate::engines;
+use crate::flow::audit;
 use crate::flow::backup::{Source, Taken, backup};
 use crate::flow::visit;
 use crate::flow::world::World;
@@ -65,17 +67,12 @@ impl Visit<'_> {
 /// As JSON: id, stack, vault, seconds, bytes before and after compression, what it lacks,
 /// and of each store its name, engine and rows.
 pub fn run(world: &World, stack: &Stack, args: &Args, json: bool, out: &mut dyn Write) -> Result<u8> {
-    let mut visits = Vec::new();
-    for (store, engine) in chosen(stack, args)? {
-        let to = attached(stack, store)?;
-        let site = world.sites.attach(&to).map_err(|e| e.context(format!("attach to {}", store.name)))?;
-        outside(&stack.backups.vault, store, site.as_ref())?;
-        let target = visit::target(engine, store, site.as_ref());
-        visits.push(Visit { store, engine, site, target });
-    }
-    let sources: Vec<Source<'_>> = visits.iter().map(Visit::source).collect();
     let vault = Vault::with(&stack.backups.vault, Access::of(&stack.backups.protection)?);
-    let Taken { set, record, .. } = backup(world, &stack.name, &sources, &vault, Some(stack.backups.compression))?;
+    let deed = Deed::new(What::Backup, &stack.name);
+    let Taken { set, record, .. } = take(world, stack, args, &vault).inspect_err(|error| {
+        audit::note(world, &vault, deed.clone().failed(error));
+    })?;
+    audit::note(world, &vault, deed.of(&record.id));
     if json {
         let store = |c: &Component| serde_json::json!({ "name": c.store, "engine": c.engine, "rows": c.census.rows() });
         let said = serde_json::json!({
@@ -111,6 +108,20 @@ pub fn run(world: &World, stack: &Stack, args: &Args, json: bool, out: &mut dyn 
         stack.name, record.id
     )?;
     Ok(crate::exit_code::PASSED)
+}
+
+/// Visits every store and backs all of them up into one set.
+fn take(world: &World, stack: &Stack, args: &Args, vault: &Vault) -> Result<Taken> {
+    let mut visits = Vec::new();
+    for (store, engine) in chosen(stack, args)? {
+        let to = attached(stack, store)?;
+        let site = world.sites.attach(&to).map_err(|e| e.context(format!("attach to {}", store.name)))?;
+        outside(&stack.backups.vault, store, site.as_ref())?;
+        let target = visit::target(engine, store, site.as_ref());
+        visits.push(Visit { store, engine, site, target });
+    }
+    let sources: Vec<Source<'_>> = visits.iter().map(Visit::source).collect();
+    backup(world, &stack.name, &sources, vault, Some(stack.backups.compression))
 }
 
 /// The stores to back up, with their engines; never none.

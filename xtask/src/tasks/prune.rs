@@ -4,10 +4,12 @@ mod table;
 
 use crate::archive::access::Access;
 use crate::archive::vault::{Left, Vault};
+use crate::domain::deed::{Deed, Ending, What};
 use crate::domain::outcome::{Outcome, Why, exit_code};
 use crate::domain::refusal::RefusalKind;
 use crate::domain::retention::Flag;
 use crate::domain::stack::Stack;
+use crate::flow::audit;
 use crate::flow::prune::{Order, Pruned, Row, apply, by_records, look};
 use crate::flow::world::World;
 use anyhow::Result;
@@ -67,10 +69,11 @@ pub fn plan(stack: &Stack, args: &Args, now: Timestamp) -> Result<String> {
 pub fn run(world: &World, stack: &Stack, args: &Args, json: bool, out: &mut dyn Write) -> Result<u8> {
     let vault = Vault::with(&stack.backups.vault, Access::of(&stack.backups.protection)?);
     if let Some(id) = args.hold.as_ref().or(args.release.as_ref()) {
-        return hold(world, &vault, id, args.hold.is_some(), json, out);
+        return hold(world, stack, &vault, id, args.hold.is_some(), json, out);
     }
     let order = Order { stack: &stack.name, vault: &vault, policy: stack.backups.retention };
     let pruned = if args.apply { apply(world, &order)? } else { look(world, &order)? };
+    deeds(stack, &pruned).into_iter().for_each(|deed| audit::note(world, &vault, deed));
     if json {
         writeln!(out, "{:#}", table::json(stack, &pruned, args.apply))?;
     } else {
@@ -82,10 +85,31 @@ pub fn run(world: &World, stack: &Stack, args: &Args, json: bool, out: &mut dyn 
     pruned.failure.map_or_else(|| Ok(exit_code(&outcomes)), Err)
 }
 
-fn hold(world: &World, vault: &Vault, id: &str, hold: bool, json: bool, out: &mut dyn Write) -> Result<u8> {
+/// What was tried to be removed, the oldest first, as it was done.
+fn deeds(stack: &Stack, pruned: &Pruned) -> Vec<Deed> {
+    let deed = |row: &Row| {
+        let deed = Deed::new(What::Prune, &stack.name).of(&row.set.id);
+        match row.done.as_ref()? {
+            Ok(()) => Some(deed),
+            Err(left) => Some(Deed { ending: Ending::Failed, why: Some(table::left_because(left)), ..deed }),
+        }
+    };
+    pruned.rows.iter().rev().filter_map(deed).collect()
+}
+
+fn hold(
+    world: &World,
+    stack: &Stack,
+    vault: &Vault,
+    id: &str,
+    hold: bool,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<u8> {
     let now = world.clock.wall();
     let was =
         if hold { vault.hold(id, &world.run, now).map(|()| false)? } else { vault.release(id, &world.run, now)? };
+    audit::note(world, vault, Deed::new(if hold { What::Hold } else { What::Release }, &stack.name).of(id));
     match (json, hold) {
         (true, _) => writeln!(out, "{:#}", serde_json::json!({ "id": id, "on_hold": hold }))?,
         (false, true) => writeln!(out, "{id} is on hold: nothing removes it until --release")?,

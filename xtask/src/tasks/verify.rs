@@ -2,9 +2,11 @@
 
 use crate::archive::access::Access;
 use crate::archive::vault::Vault;
+use crate::domain::deed::{Deed, What};
 use crate::domain::level::Level;
 use crate::domain::stack::Stack;
 use crate::exit_code::{self, FAILED, PASSED};
+use crate::flow::audit;
 use crate::flow::verify::{Verified, verify};
 use crate::flow::world::World;
 use crate::{archive, engines};
@@ -51,6 +53,7 @@ pub fn run(world: &World, stack: &Stack, args: &Args, json: bool, out: &mut dyn 
     }
     let sets: Vec<Verified> =
         ids.iter().map(|id| verify(world, stack, &vault, id, args.level, engines::find)).collect();
+    sets.iter().for_each(|set| audit::note(world, &vault, deed(stack, set)));
     let contradictions = vault.contradictions()?;
     let code = code(&sets, &contradictions);
     if json {
@@ -77,6 +80,11 @@ pub fn run(world: &World, stack: &Stack, args: &Args, json: bool, out: &mut dyn 
         short => writeln!(out, "{short} of {} sets did NOT reach {}", sets.len(), args.level)?,
     }
     Ok(code)
+}
+
+fn deed(stack: &Stack, set: &Verified) -> Deed {
+    let deed = Deed { level: set.reached, ..Deed::new(What::Verify, &stack.name).of(&set.id) };
+    set.stopped_by.as_ref().map_or(deed.clone(), |error| deed.failed(error))
 }
 
 fn newest(vault: &Vault) -> Result<String> {

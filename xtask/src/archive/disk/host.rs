@@ -9,7 +9,7 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 
 /// The file system of this host.
@@ -92,6 +92,16 @@ fn entry(stat: &Stat) -> Entry {
     Entry { kind, bytes, owner: stat.st_uid, mode: stat.st_mode & 0o7777, identity: (stat.st_dev, stat.st_ino) }
 }
 
+/// Locks a file or folder, however often a signal comes while it waits.
+fn waiting(of: &File, how: FlockOperation) -> io::Result<()> {
+    loop {
+        match flock(of, how) {
+            Err(Errno::INTR) => {}
+            other => return Ok(other?),
+        }
+    }
+}
+
 /// Whether the lock was taken, or somebody else has it.
 fn taken(locked: Result<(), Errno>) -> io::Result<bool> {
     match locked {
@@ -137,7 +147,15 @@ impl Opened for HostFile {
         let _ = fadvise(&self.0, 0, None, Advice::DontNeed);
     }
 
-    fn lock(&self) -> io::Result<bool> {
+    fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<()> {
+        self.0.read_exact_at(into, at)
+    }
+
+    fn lock(&self) -> io::Result<()> {
+        waiting(&self.0, FlockOperation::LockExclusive)
+    }
+
+    fn lock_now(&self) -> io::Result<bool> {
         taken(flock(&self.0, FlockOperation::NonBlockingLockExclusive))
     }
 
@@ -185,15 +203,10 @@ impl Folder for HostFolder {
     }
 
     fn lock_shared(&self) -> io::Result<()> {
-        loop {
-            match flock(&self.0, FlockOperation::LockShared) {
-                Err(Errno::INTR) => {}
-                other => return Ok(other?),
-            }
-        }
+        waiting(&self.0, FlockOperation::LockShared)
     }
 
-    fn lock_alone(&self) -> io::Result<bool> {
+    fn lock_now(&self) -> io::Result<bool> {
         taken(flock(&self.0, FlockOperation::NonBlockingLockExclusive))
     }
 

@@ -59,7 +59,8 @@ fn why(row: &Row) -> String {
     why
 }
 
-fn left_because(left: &Left) -> String {
+/// Why a set is still there that should have gone.
+pub fn left_because(left: &Left) -> String {
     match left {
         Left::InUse => "it has just begun to be read; the next run removes it".to_owned(),
         Left::OnHold => "it was just put on hold".to_owned(),
