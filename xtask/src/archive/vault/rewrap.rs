@@ -2,6 +2,7 @@
 //! goes. No file of the data, no digest, no signature changes. It must not know who the readers are.
 
 use super::{PARTIAL, Vault};
+use crate::archive::disk::Folder;
 use crate::archive::keys::Keys;
 use crate::archive::lock::Lock;
 use crate::archive::manifest;
@@ -12,16 +13,13 @@ use crate::archive::{disk, set};
 use crate::domain::protection::Encryption;
 use crate::domain::refusal::{Refusal, RefusalKind};
 use anyhow::{Context, Result, ensure};
-use std::fs::File;
-use std::io::Write;
-use std::os::fd::AsFd;
 use std::path::Path;
 
 /// A vault locked for changing the readers of its sets.
 #[derive(Debug)]
 pub struct Rewrapping<'v> {
     vault: &'v Vault,
-    folder: File,
+    folder: Box<dyn Folder>,
     run: String,
     _lock: Lock,
 }
@@ -37,12 +35,12 @@ impl Vault {
         if !self.access.encryption.is_on() {
             return Err(nobody().into());
         }
-        if !self.folder.exists() {
+        if disk::is_missing(self.on(), &self.folder) {
             return Err(super::missing(&self.folder, "latest", &[]).into());
         }
-        let folder = File::open(&self.folder).map_err(|e| disk::reading(&e, &self.folder))?;
+        let folder = self.opened()?;
         self.private()?;
-        let lock = Lock::take(&self.folder, run, wall)?;
+        let lock = Lock::take(self.on(), &self.folder, run, wall)?;
         self.clear(&self.names()?)?;
         Ok(Rewrapping { vault: self, folder, run: run.to_owned(), _lock: lock })
     }
@@ -57,32 +55,33 @@ impl Rewrapping<'_> {
     /// `Refusal`: `NoBackup`, `Integrity` (damaged, not signed by whom the stack trusts, or a key that is not its own), `WrongKey`
     /// (nothing opens it), `Configuration` (not encrypted at all; a recipient that is none), `Locked` (it is being read), `Storage`.
     pub fn rewrap(&self, id: &str, more: &[Keys]) -> Result<()> {
+        let on = self.vault.on();
         let folder = self.vault.folder.join(id);
         let ids =
             || self.vault.names().map(|names| names.into_iter().filter(|n| manifest::is_id(n)).collect::<Vec<_>>());
-        if !manifest::is_id(id) || folder.symlink_metadata().is_err() {
+        if !manifest::is_id(id) || disk::is_missing(on, &folder) {
             let ids = ids()?;
             return Err(
                 super::missing(&self.vault.folder, id, &ids.iter().map(String::as_str).collect::<Vec<_>>()).into()
             );
         }
         // Whoever reads the set may be about to open the file that is to go.
-        let _alone = claim(self.folder.as_fd(), id).map_err(|obstacle| hindered(&folder, obstacle))?;
-        let public = sound(&folder, id, &self.vault.access).map_err(|why| disk::damaged(&folder, &why))?;
+        let _alone = claim(self.folder.as_ref(), id).map_err(|obstacle| hindered(&folder, obstacle))?;
+        let public = sound(on, &folder, id, &self.vault.access).map_err(|why| disk::damaged(&folder, &why))?;
         let Some(seal) = &public.outline.seal else { return Err(in_the_open(id).into()) };
-        let mut key = key_of(&folder, &seal.recipient, &self.vault.access.keys);
+        let mut key = key_of(on, &folder, &seal.recipient, &self.vault.access.keys);
         for keys in more {
             if key.as_ref().is_err_and(|refusal| refusal.kind == RefusalKind::WrongKey) {
-                key = key_of(&folder, &seal.recipient, keys);
+                key = key_of(on, &folder, &seal.recipient, keys);
             }
         }
         let key = key?;
-        let before = key_names(&folder)?;
+        let before = key_names(on, &folder)?;
         let name = self.put(&folder, &key)?;
         for old in before.iter().filter(|old| **old != name) {
-            disk::remove(&folder.join(old))?;
+            disk::remove(on, &folder.join(old))?;
         }
-        disk::sync_folder(&folder)
+        disk::sync_folder(on, &folder)
     }
 
     /// Puts the key, encrypted for the readers of now, beside those that there are; durable on return. Its name.
@@ -92,17 +91,16 @@ impl Rewrapping<'_> {
         // Made outside of the set, where half a file would be damage.
         let temporary = format!("{PARTIAL}{}", self.run);
         let path = self.vault.folder.join(&temporary);
-        disk::remove(&path)?;
-        let mut file = disk::create(&path)?;
-        let written = file.write_all(&wrapped).and_then(|()| file.sync_all());
-        written.map_err(|e| disk::storage(&e, "write", &path, Some(wrapped.len() as u64)))?;
-        let read = set::record(&self.vault.folder, &temporary).map_err(|why| disk::damaged(&path, &why))?;
+        let on = self.vault.on();
+        disk::remove(on, &path)?;
+        disk::write_new(on, &path, &wrapped)?;
+        let read = set::record(on, &self.vault.folder, &temporary).map_err(|why| disk::damaged(&path, &why))?;
         if read != wrapped {
             return Err(disk::damaged(&path, "does not read back as it was written").into());
         }
-        disk::rename_new(&path, &folder.join(&name))?;
-        disk::sync_folder(folder)?;
-        disk::sync_folder(&self.vault.folder).context("make the vault durable")?;
+        disk::rename_new(on, &path, &folder.join(&name))?;
+        disk::sync_folder(on, folder)?;
+        disk::sync_folder(on, &self.vault.folder).context("make the vault durable")?;
         Ok(name)
     }
 }

@@ -3,6 +3,7 @@
 use super::super::protected::{PLAIN, Safe, files, identity, kind, read, store};
 use super::super::tests::noon;
 use super::*;
+use crate::archive::disk::HostDisk;
 use crate::domain::protection::Protection;
 use crate::domain::secret::Secret;
 use std::collections::BTreeMap;
@@ -15,7 +16,7 @@ fn but_keys(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 fn keys(folder: &Path) -> usize {
-    key_names(folder).unwrap().len()
+    key_names(&HostDisk, folder).unwrap().len()
 }
 
 /// A vault as its operators see it who know `reader` only.
@@ -61,7 +62,7 @@ fn a_key_file_that_was_copied_before_still_opens_the_set() {
     let safe = Safe::new();
     let id = safe.store(PLAIN).manifest.id.clone();
     let folder = safe.at().join(&id);
-    let name = key_names(&folder).unwrap().remove(0);
+    let name = key_names(&HostDisk, &folder).unwrap().remove(0);
     let kept = std::fs::read(folder.join(&name)).unwrap();
     let (_, protection) = rotated(&safe);
     rewrap(&safe.vault_with(&protection), &id).unwrap();
@@ -143,6 +144,7 @@ fn a_rewrap_that_died_between_new_and_old_is_whole_and_the_next_one_ends_it() {
     let vault = safe.vault_with(&protection);
     // As a death just before the old file goes leaves it.
     let key = key_of(
+        &HostDisk,
         &folder,
         &vault.list().unwrap()[0].public.as_ref().unwrap().outline.seal.as_ref().unwrap().recipient,
         &vault.access.keys,
