@@ -3,8 +3,10 @@
 
 pub mod artifact;
 pub mod census;
+pub mod check;
 pub mod compose;
 pub mod compose_version;
+pub mod coverage;
 pub mod cron;
 pub mod data_tool;
 pub mod deed;
@@ -13,10 +15,12 @@ pub mod display;
 pub mod engine;
 pub mod event;
 pub mod exec;
+pub mod fact;
 pub mod foreign;
 pub mod judgement;
 pub mod level;
 pub mod mark;
+pub mod mutation;
 pub mod objective;
 pub mod outcome;
 pub mod place;

@@ -11,3 +11,4 @@ pub mod sweep;
 pub mod test_recovery;
 pub mod tool;
 pub mod verify;
+pub mod validate_backup_system;

@@ -47,6 +47,27 @@ impl Lock {
     }
 }
 
+/// Who holds the lock of this vault; nothing is created, and a lock that is free stays free.
+///
+/// # Errors
+/// `Refusal` of kind `Integrity` (it is no regular file) or `Storage`.
+pub(super) fn holder(vault: &Path) -> Result<Option<String>, Refusal> {
+    let path = vault.join(NAME);
+    if std::fs::symlink_metadata(&path).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {
+        return Ok(None);
+    }
+    let mut file = disk::open(&path)?;
+    // Whoever holds it has written its name there; only a name that may be of a dead run is worth trying the lock for.
+    if file.metadata().map_err(|e| disk::reading(&e, &path))?.len() == 0 {
+        return Ok(None);
+    }
+    match flock(&file, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => Ok(None),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(Some(named(&mut file))),
+        Err(e) => Err(disk::reading(&e.into(), &path)),
+    }
+}
+
 impl Drop for Lock {
     fn drop(&mut self) {
         // The name goes first, so that nobody is ever told of a holder that has let go.
@@ -55,13 +76,17 @@ impl Drop for Lock {
     }
 }
 
-fn held(file: &mut File, vault: &Path) -> Refusal {
+fn named(file: &mut File) -> String {
     let mut text = String::new();
     let _ = file.take(4096).read_to_string(&mut text);
-    let by = match serde_json::from_str::<Holder>(&text) {
+    match serde_json::from_str::<Holder>(&text) {
         Ok(Holder { pid, run, started_at }) => format!("run {run} (pid {pid}) since {started_at}"),
         Err(_) => "a run that has only just begun".to_owned(),
-    };
+    }
+}
+
+fn held(file: &mut File, vault: &Path) -> Refusal {
+    let by = named(file);
     Refusal::new(
         RefusalKind::Locked,
         format!("vault {} is in use by {by}", vault.display()),

@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 mod beside;
 mod removal;
+mod survey;
 
 pub use removal::{Left, Look, Removal};
 
