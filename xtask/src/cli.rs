@@ -58,6 +58,8 @@ pub enum Task {
     Keys(tasks::keys::Args),
     /// Say how much is known of a stack's backup sets, up to restoring them
     Verify(tasks::verify::Args),
+    /// Say whether a stack's backups can be trusted, and attack the verifier with spoiled copies
+    ValidateBackupSystem(tasks::validate_backup_system::Args),
     /// Show which backup sets of a stack are kept and why; with --apply, remove the others
     Prune(tasks::prune::Args),
     /// Change who can read backup sets that are there, without touching their data

@@ -15,6 +15,7 @@ use xtask::adapters::{signals, sqlite, tree};
 use xtask::cli::{Cli, Task};
 use xtask::domain::project::Project;
 use xtask::domain::refusal::{Refusal, RefusalKind};
+use xtask::domain::report::Report;
 use xtask::exit_code;
 use xtask::flow::publish::{Sinks, harmless, prepare, publish, say};
 use xtask::flow::world::World;
@@ -44,6 +45,9 @@ fn run(cli: &Cli) -> anyhow::Result<u8> {
         Task::Tool(args) => tool(&args.words).map(|()| exit_code::PASSED),
         Task::Ci(args) if !cli.plan && !cli.json => tasks::ci::run(args, &here.workspace),
         Task::TestRecovery(args) if !cli.plan => test_recovery(cli, &here, &load(&here.options(cli))?, args),
+        Task::ValidateBackupSystem(args) if !cli.plan => {
+            validate_backup_system(cli, &here, &load(&here.options(cli))?, args)
+        }
         task => {
             no_json(cli, task)?;
             let mut text = Vec::new();
@@ -61,6 +65,7 @@ fn no_json(cli: &Cli, task: &Task) -> anyhow::Result<()> {
         && matches!(
             task,
             Task::TestRecovery(_)
+                | Task::ValidateBackupSystem(_)
                 | Task::Backup(_)
                 | Task::Adopt(_)
                 | Task::Verify(_)
@@ -69,7 +74,7 @@ fn no_json(cli: &Cli, task: &Task) -> anyhow::Result<()> {
                 | Task::Sweep(_)
         );
     if cli.json && !has {
-        let message = "--json is for the results of test-recovery, backup, adopt, verify, prune, rewrap and sweep";
+        let message = "--json is for the results of test-recovery, validate-backup-system, backup, adopt, verify, prune, rewrap and sweep";
         return Err(Refusal::new(RefusalKind::Configuration, message, "leave --json out").into());
     }
     Ok(())
@@ -93,6 +98,7 @@ fn plan(cli: &Cli, here: &Here, task: &Task, out: &mut dyn Write) -> anyhow::Res
         Task::Rewrap(args) => tasks::rewrap::plan(load(&here.options(cli))?.stack(&args.stack)?, args)?,
         Task::Adopt(args) => tasks::adopt::plan(load(&here.options(cli))?.stack(&args.stack)?, args)?,
         Task::TestRecovery(args) => tasks::test_recovery::plans(&load(&here.options(cli))?, args)?,
+        Task::ValidateBackupSystem(args) => tasks::validate_backup_system::plan(&load(&here.options(cli))?, args)?,
         Task::Ci(args) => tasks::ci::plan(args, &here.workspace),
         Task::Tool(_) => anyhow::bail!("a data tool has no plan"),
     };
@@ -129,7 +135,9 @@ fn perform(cli: &Cli, here: &Here, task: &Task, out: &mut dyn Write) -> anyhow::
             let world = here.world(cli)?;
             tasks::adopt::run(&world, project.stack(&args.stack)?, args, options.environment, cli.json, out)
         }
-        Task::Ci(_) | Task::TestRecovery(_) | Task::Tool(_) => anyhow::bail!("this task tells by itself"),
+        Task::Ci(_) | Task::TestRecovery(_) | Task::ValidateBackupSystem(_) | Task::Tool(_) => {
+            anyhow::bail!("this task tells by itself")
+        }
     }
 }
 
@@ -160,10 +168,28 @@ fn test_recovery(cli: &Cli, here: &Here, project: &Project, args: &tasks::test_r
     let report = tasks::test_recovery::run(&world, project, args)?;
     xtask::flow::audit::drilled(&world, project, &report);
     drop(world);
+    Ok(tell(cli, here, &report))
+}
+
+fn validate_backup_system(
+    cli: &Cli,
+    here: &Here,
+    project: &Project,
+    args: &tasks::validate_backup_system::Args,
+) -> anyhow::Result<u8> {
+    let world = here.world(cli)?;
+    prepare(&here.folder.join(&cli.report_dir))?;
+    let report = tasks::validate_backup_system::run(&world, project, args)?;
+    drop(world);
+    Ok(tell(cli, here, &report))
+}
+
+/// Tells a finished report to everybody; returns the exit code.
+fn tell(cli: &Cli, here: &Here, report: &Report) -> u8 {
     signals::unless_interrupted();
     let summary = environment("GITHUB_STEP_SUMMARY").map(PathBuf::from);
     let published = publish(
-        &report,
+        report,
         &mut Sinks {
             folder: &here.folder.join(&cli.report_dir),
             stdout: &mut std::io::stdout(),
@@ -174,7 +200,7 @@ fn test_recovery(cli: &Cli, here: &Here, project: &Project, args: &tasks::test_r
             style: Surroundings::of_process(cli.no_color, cli.quiet).summary(cli.json),
         },
     );
-    Ok(published.exit_code(&report))
+    published.exit_code(report)
 }
 
 #[cfg(feature = "docker")]

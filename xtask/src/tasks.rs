@@ -11,4 +11,5 @@ pub mod rewrap;
 pub mod sweep;
 pub mod test_recovery;
 pub mod tool;
+pub mod validate_backup_system;
 pub mod verify;

@@ -109,6 +109,8 @@ pub fn infer(options: &LoadOptions<'_>, given: &Given) -> Result<Project> {
         max_skew: None,
         protection: Default::default(),
         retention: RetentionText::default(),
+        waivers: Vec::new(),
+        environment: None,
     };
     let (stack, findings) = resolve::resolve(stack, &options.folder, options.environment)?;
     let notes = vec![format!(

@@ -3,6 +3,7 @@
 
 use super::keys::Keys;
 use super::signature::{Signer, Trust};
+use crate::domain::fact::{Fact, KeyFile, KeyUse};
 use crate::domain::protection::{Encryption, Protection};
 use crate::domain::refusal::Refusal;
 
@@ -32,4 +33,21 @@ impl Access {
             trust: Trust::of(protection)?,
         })
     }
+}
+
+/// What each key file holds that a stack's configuration names.
+pub fn key_files(protection: &Protection) -> Vec<KeyFile> {
+    let identities = protection.identities.iter().map(|path| (path, KeyUse::Identity));
+    let signing = protection.signing_key.iter().map(|path| (path, KeyUse::Signing));
+    let file = |(path, named_as): (&std::path::PathBuf, KeyUse)| {
+        let opens = Keys::of(&Protection { identities: vec![path.clone()], ..Protection::default() });
+        let signs = Signer::of(&Protection { signing_key: Some(path.clone()), ..Protection::default() });
+        let holds = match (opens, signs, named_as) {
+            (Ok(_), _, _) => Fact::Known(KeyUse::Identity),
+            (_, Ok(_), _) => Fact::Known(KeyUse::Signing),
+            (Err(why), _, KeyUse::Identity) | (_, Err(why), KeyUse::Signing) => Fact::Unknown(why.message),
+        };
+        KeyFile { path: path.clone(), named_as, holds }
+    };
+    identities.chain(signing).map(file).collect()
 }

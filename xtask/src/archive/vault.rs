@@ -22,6 +22,7 @@ use std::sync::Arc;
 mod beside;
 mod removal;
 mod rewrap;
+mod survey;
 
 pub use removal::{Left, Look, Removal};
 pub use rewrap::Rewrapping;

@@ -6,6 +6,7 @@ use super::node::{Kind, Node};
 use super::old_variables::Written;
 use super::protection::{self, ProtectionText};
 use super::retention::{self, RetentionText};
+use crate::domain::coverage::Waiver;
 use crate::domain::objective::{Objective, Objectives};
 use crate::domain::place::Place;
 use crate::domain::refusal::Refusal;
@@ -33,6 +34,8 @@ pub(super) struct StackText {
     pub(super) max_skew: Option<Duration>,
     pub(super) protection: ProtectionText,
     pub(super) retention: RetentionText,
+    pub(super) waivers: Vec<Waiver>,
+    pub(super) environment: Option<String>,
 }
 
 /// A store as it is written: what is left out is inferred.
@@ -78,7 +81,18 @@ pub(super) fn stacks(tree: &Node, base: &Path) -> Result<Vec<StackText>, Refusal
 fn stack(name: &str, at: Place, node: &Node, base: &Path) -> Result<StackText, Refusal> {
     named(name, &at, "stack", "_")?;
     let what = format!("stack `{name}`");
-    let known = ["folder", "compose", "env_file", "project", "profiles", "stores", "objectives", "backups"];
+    let known = [
+        "folder",
+        "compose",
+        "env_file",
+        "project",
+        "profiles",
+        "stores",
+        "objectives",
+        "backups",
+        "waivers",
+        "environment",
+    ];
     only(node, &what, &known)?;
     let path = |key: &'static str| node.get(key).map(|n| path(n, key, base)).transpose();
     let compose = node.get("compose").map(|n| texts(n, "`compose`")).transpose()?.unwrap_or_default();
@@ -117,9 +131,33 @@ fn stack(name: &str, at: Place, node: &Node, base: &Path) -> Result<StackText, R
         max_skew: backup("max_skew").map(skew).transpose()?,
         protection: backups.map(|n| protection::read(n, base)).transpose()?.unwrap_or_default(),
         retention: backup("retention").map(|n| retention::written(n, &what)).transpose()?.unwrap_or_default(),
+        waivers: node.get("waivers").map(|n| waivers(n, &what)).transpose()?.unwrap_or_default(),
+        environment: node.get("environment").map(environment).transpose()?,
         name: name.to_owned(),
         at,
     })
+}
+
+/// What needs no backup, each with its reason.
+fn waivers(node: &Node, of: &str) -> Result<Vec<Waiver>, Refusal> {
+    let waiver = |(key, node): &(super::node::Key, Node)| {
+        let because = text(node, "a waiver")?;
+        if because.trim().is_empty() {
+            let cause = format!("`{}` is waived without a reason", key.text);
+            return Err(node.at.place().refuse(cause, "write why it needs no backup"));
+        }
+        Ok(Waiver { name: key.text.to_string(), because, at: key.at.place() })
+    };
+    mapping(node, &format!("`waivers` of {of}"))?.iter().map(waiver).collect()
+}
+
+fn environment(node: &Node) -> Result<String, Refusal> {
+    const KNOWN: [&str; 4] = ["production", "staging", "development", "test"];
+    let word = text(node, "`environment`")?;
+    if KNOWN.contains(&word.as_str()) {
+        return Ok(word);
+    }
+    Err(node.at.place().refuse(format!("no environment is called `{word}`"), suggest::hint(&word, &KNOWN)))
 }
 
 fn path(node: &Node, key: &str, base: &Path) -> Result<PathBuf, Refusal> {

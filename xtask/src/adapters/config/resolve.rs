@@ -1,7 +1,7 @@
 //! Makes a stack of what `recovery.yaml` says and what its Compose files say. What is written wins over what is inferred.
 
 use super::compose::{self, Loaded, Request};
-use super::infer::{self, Inferred, uncovered};
+use super::infer::{self, Inferred, coverage, uncovered};
 use super::mounts::tidy;
 use super::protection;
 use super::recovery::{StackText, StoreText};
@@ -10,6 +10,7 @@ use crate::adapters::environment::Lookup;
 use crate::domain::artifact::hex;
 use crate::domain::binding::Binding;
 use crate::domain::compose::ComposeProject;
+use crate::domain::coverage::Coverage;
 use crate::domain::project::Findings;
 use crate::domain::refusal::Refusal;
 use crate::domain::secret::Secret;
@@ -45,11 +46,14 @@ pub(super) fn resolve(text: StackText, base: &Path, environment: Lookup<'_>) -> 
     let ground = Ground { base, loaded: loaded.as_ref(), environment };
     let (stores, mut inferred) = ground.stores(&text)?;
     let mut notes = Vec::new();
+    let mut covered = Coverage::default();
     if let Some(loaded) = &loaded {
         notes.extend(loaded.project.notes.iter().cloned());
         notes.append(&mut inferred.notes);
         notes.extend(uncovered(&loaded.project, &stores));
+        covered = coverage(&loaded.project, &stores, &inferred.without_engine);
     }
+    covered.waivers = text.waivers;
     if stores.is_empty() {
         notes.push("no store was found: there is nothing to recover here".into());
     }
@@ -83,7 +87,15 @@ pub(super) fn resolve(text: StackText, base: &Path, environment: Lookup<'_>) -> 
         name,
     };
     not_inside_itself(&stack).map_err(|(cause, hint)| text.at.refuse(cause, hint))?;
-    Ok((stack, Findings { compose: loaded.map(|l| l.project), evidence: inferred.evidence }))
+    Ok((
+        stack,
+        Findings {
+            compose: loaded.map(|l| l.project),
+            evidence: inferred.evidence,
+            coverage: covered,
+            environment: text.environment,
+        },
+    ))
 }
 
 /// What the sets of a stack say of its configuration. Names of variables only: their values are in no digest.
