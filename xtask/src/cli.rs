@@ -58,6 +58,8 @@ pub enum Task {
     Keys(tasks::keys::Args),
     /// Say how much is known of a stack's backup sets, up to restoring them
     Verify(tasks::verify::Args),
+    /// Bring a backup set, or an old archive, back to where the stack runs, or beside it
+    Restore(tasks::restore::Args),
     /// Show which backup sets of a stack are kept and why; with --apply, remove the others
     Prune(tasks::prune::Args),
     /// Make a backup set of an archive that an old script wrote

@@ -12,6 +12,7 @@ pub mod diagnosis;
 pub mod display;
 pub mod engine;
 pub mod event;
+pub mod exchange;
 pub mod exec;
 pub mod foreign;
 pub mod judgement;

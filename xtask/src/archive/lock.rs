@@ -29,7 +29,12 @@ pub(super) struct Lock(File);
 impl Lock {
     /// Takes the lock of this vault at once, or says who holds it.
     pub(super) fn take(vault: &Path, run: &str, now: jiff::Timestamp) -> Result<Self> {
-        let path = vault.join(NAME);
+        Self::take_named(vault, NAME, run, now)
+    }
+
+    /// As [`Lock::take`], of a lock of another name.
+    pub(super) fn take_named(vault: &Path, name: &str, run: &str, now: jiff::Timestamp) -> Result<Self> {
+        let path = vault.join(name);
         let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC).bits().cast_signed();
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(flags);

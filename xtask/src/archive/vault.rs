@@ -21,8 +21,10 @@ use std::sync::Arc;
 
 mod beside;
 mod removal;
+mod restoring;
 
 pub use removal::{Left, Look, Removal};
+pub use restoring::{Intent, Restoring};
 
 /// Where a run collects its files before the commit.
 const PARTIAL: &str = ".partial-";
