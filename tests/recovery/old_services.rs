@@ -221,8 +221,10 @@ mod postgres {
         drop(taken);
 
         let mut said = Vec::new();
-        let args = verify::Args { stack: "prod".into(), which: "latest".into(), level: Level::L4 };
-        let code = verify::run(&world, stack, &args, false, &mut said).unwrap();
+        let opening = xtask::tasks::adopt::Opening::default();
+        let args =
+            verify::Args { stack: "prod".into(), which: "latest".into(), level: Level::L4, store: None, opening };
+        let code = verify::run(&world, stack, &args, &|_| None, false, &mut said).unwrap();
         let told = String::from_utf8(said).unwrap();
         assert!(code == 0 && told.contains("1 of 1 sets reached L4"), "{told}");
     }

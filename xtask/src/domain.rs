@@ -15,6 +15,7 @@ pub mod diagnosis;
 pub mod display;
 pub mod engine;
 pub mod event;
+pub mod exchange;
 pub mod exec;
 pub mod fact;
 pub mod foreign;

@@ -13,6 +13,7 @@ pub mod plan;
 pub mod prove;
 pub mod prune;
 pub mod publish;
+pub mod recover;
 pub mod restore;
 pub mod session;
 pub mod stall;

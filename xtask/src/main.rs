@@ -69,12 +69,13 @@ fn no_json(cli: &Cli, task: &Task) -> anyhow::Result<()> {
                 | Task::Backup(_)
                 | Task::Adopt(_)
                 | Task::Verify(_)
+                | Task::Restore(_)
                 | Task::Prune(_)
                 | Task::Rewrap(_)
                 | Task::Sweep(_)
         );
     if cli.json && !has {
-        let message = "--json is for the results of test-recovery, validate-backup-system, backup, adopt, verify, prune, rewrap and sweep";
+        let message = "--json is for the results of test-recovery, validate-backup-system, backup, adopt, verify, restore, prune, rewrap and sweep";
         return Err(Refusal::new(RefusalKind::Configuration, message, "leave --json out").into());
     }
     Ok(())
@@ -91,6 +92,10 @@ fn plan(cli: &Cli, here: &Here, task: &Task, out: &mut dyn Write) -> anyhow::Res
         Task::Backup(args) => tasks::backup::plan(load(&here.options(cli))?.stack(&args.stack)?, args)?,
         Task::Keys(args) => tasks::keys::plan(args),
         Task::Verify(args) => tasks::verify::plan(load(&here.options(cli))?.stack(&args.stack)?, args),
+        Task::Restore(args) => {
+            let project = load(&here.options(cli))?;
+            tasks::restore::plan(&here.world(cli)?, project.stack(&args.stack)?, args)?
+        }
         Task::Prune(args) => {
             let project = load(&here.options(cli))?;
             tasks::prune::plan(project.stack(&args.stack)?, args, SystemClock::start().wall())?
@@ -119,7 +124,13 @@ fn perform(cli: &Cli, here: &Here, task: &Task, out: &mut dyn Write) -> anyhow::
         Task::Keys(args) => tasks::keys::run(args, out),
         Task::Verify(args) => {
             let project = load(&here.options(cli))?;
-            tasks::verify::run(&here.world(cli)?, project.stack(&args.stack)?, args, cli.json, out)
+            let environment = here.options(cli).environment;
+            tasks::verify::run(&here.world(cli)?, project.stack(&args.stack)?, args, environment, cli.json, out)
+        }
+        Task::Restore(args) => {
+            let project = load(&here.options(cli))?;
+            let environment = here.options(cli).environment;
+            tasks::restore::run(&here.world(cli)?, project.stack(&args.stack)?, args, environment, cli.json, out)
         }
         Task::Prune(args) => {
             let project = load(&here.options(cli))?;

@@ -7,6 +7,7 @@ pub mod images;
 pub mod init;
 pub mod keys;
 pub mod prune;
+pub mod restore;
 pub mod rewrap;
 pub mod sweep;
 pub mod test_recovery;

@@ -26,7 +26,12 @@ pub(super) struct Lock(Box<dyn Opened>);
 impl Lock {
     /// Takes the lock of this vault at once, or says who holds it.
     pub(super) fn take(on: &dyn Disk, vault: &Path, run: &str, now: jiff::Timestamp) -> Result<Self> {
-        let path = vault.join(NAME);
+        Self::take_named(on, vault, NAME, run, now)
+    }
+
+    /// As [`Lock::take`], of a lock of another name.
+    pub(super) fn take_named(on: &dyn Disk, vault: &Path, name: &str, run: &str, now: jiff::Timestamp) -> Result<Self> {
+        let path = vault.join(name);
         let mut file = on.extend(&path).map_err(|e| disk::storage(on, &e, "lock", &path, None))?;
         if !file.lock_now().map_err(|e| disk::storage(on, &e, "lock", &path, None))? {
             return Err(held(file, vault).into());

@@ -21,10 +21,12 @@ use std::sync::Arc;
 
 mod beside;
 mod removal;
+mod restoring;
 mod rewrap;
 mod survey;
 
 pub use removal::{Left, Look, Removal};
+pub use restoring::{Intent, Restoring};
 pub use rewrap::Rewrapping;
 
 /// Where a run collects its files before the commit.

@@ -5,11 +5,13 @@ mod adopt;
 mod census;
 mod client;
 mod drill;
+mod exchange;
 mod explain;
 mod lacks;
 mod preflight;
 mod restore;
 mod selective;
+mod tables;
 mod toc;
 
 use crate::domain::artifact::{Component, Consistency};
@@ -17,6 +19,7 @@ use crate::domain::diagnosis::Diagnosis;
 use crate::domain::engine::{
     Act, Adopted, Adoption, Blow, Engine, MarkSession, MarkTable, Preflight, Snapshot, Target,
 };
+use crate::domain::exchange::{Exchange, Wish};
 use crate::domain::exec::{Bulk, Exec, Exit, TRANSFER_TIMEOUT};
 use crate::domain::refusal::Refusal;
 use crate::domain::scenario::Strike;
@@ -189,7 +192,37 @@ impl Engine for Postgres {
     }
 
     fn restore(&self, at: &Target, from: &Component) -> Vec<Act> {
-        restore::restore(at, from)
+        restore::restore(at, from, None)
+    }
+
+    fn roles(&self, _at: &Target) -> Option<(&'static str, fn(&Target, &str) -> Act)> {
+        Some(exchange::roles())
+    }
+
+    fn restore_shared(&self, at: &Target, from: &Component, roles: &str) -> Vec<Act> {
+        restore::restore(at, from, Some(roles))
+    }
+
+    fn exchange(&self, at: &Target, from: &Component, wish: &Wish) -> Exchange {
+        exchange::exchange(at, from, wish)
+    }
+
+    fn clear(&self, at: &Target, tag: &str) -> Vec<Act> {
+        exchange::clear(at, tag)
+    }
+
+    fn tables(&self, at: &Target, wanted: &[String]) -> Option<Act> {
+        Some(tables::there(at, wanted))
+    }
+
+    fn restore_tables(
+        &self,
+        at: &Target,
+        from: &Component,
+        wanted: &[String],
+        answers: (&str, &str),
+    ) -> Result<Vec<Act>, Refusal> {
+        tables::restore_tables(at, from, wanted, answers)
     }
 
     fn adopt_asks(&self, at: &Target) -> Option<Act> {

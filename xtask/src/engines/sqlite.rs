@@ -1,11 +1,14 @@
 //! SQLite: one file, read and written by this binary's own data tool at a directory site. Describes, performs nothing.
 
+mod exchange;
+
 use crate::domain::artifact::{Component, Consistency};
 use crate::domain::data_tool::{DataTool, handed_on, has_room, value};
 use crate::domain::diagnosis::Diagnosis;
 use crate::domain::engine::{
     Act, Adopted, Adoption, Blow, Engine, MarkSession, MarkTable, Preflight, Snapshot, Target,
 };
+use crate::domain::exchange::{Exchange, Wish};
 use crate::domain::exec::{Exec, Exit};
 use crate::domain::foreign::Content;
 use crate::domain::refusal::{Refusal, RefusalKind};
@@ -164,6 +167,28 @@ impl Engine for Sqlite {
             Act::data(Phase::Load, "write the database beside its place", verb("load", at)),
             Act::run(Phase::Index, "check every page and put it in place", adopt),
         ]
+    }
+
+    fn exchange(&self, at: &Target, from: &Component, wish: &Wish) -> Exchange {
+        exchange::exchange(at, from, wish)
+    }
+
+    fn clear(&self, at: &Target, tag: &str) -> Vec<Act> {
+        exchange::clear(at, tag)
+    }
+
+    fn tables(&self, at: &Target, _wanted: &[String]) -> Option<Act> {
+        Some(Act::run(Phase::Detect, "look at the database", verb("inspect", at)))
+    }
+
+    fn restore_tables(
+        &self,
+        at: &Target,
+        _from: &Component,
+        wanted: &[String],
+        (contents, _): (&str, &str),
+    ) -> Result<Vec<Act>, Refusal> {
+        exchange::tables(at, wanted, contents)
     }
 
     fn adopt(&self, at: &Target, what: Adopted<'_>, _answer: &str) -> Result<Adoption, Refusal> {

@@ -274,7 +274,8 @@ pub fn parse_census(text: &str) -> Result<Census> {
     Census::parse(text).map_err(anyhow::Error::msg)
 }
 
-fn parse_facts(text: &str) -> Result<BTreeMap<String, String>> {
+/// Facts of a source, by key.
+pub fn parse_facts(text: &str) -> Result<BTreeMap<String, String>> {
     text.lines()
         .filter(|line| !line.trim().is_empty())
         .map(|line| line.split_once('=').map(|(k, v)| (k.trim().to_owned(), v.trim().to_owned())))

@@ -14,6 +14,10 @@ use crate::flow::drill::{Input, Order};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
+mod restore;
+
+pub use restore::{Planned, restore};
+
 /// The plan of one drill.
 pub fn plan(order: &Order<'_>) -> String {
     let mut text =
