@@ -43,6 +43,7 @@ mod plain_places;
 mod postgres_engine;
 mod protected;
 mod reports;
+mod runbook;
 mod sabotage;
 mod support;
 mod tidy;
