@@ -11,6 +11,8 @@ mod docker_dump;
 #[cfg(feature = "docker")]
 mod docker_kills;
 #[cfg(feature = "docker")]
+mod docker_lies;
+#[cfg(feature = "docker")]
 mod docker_network;
 #[cfg(feature = "docker")]
 mod docker_restore;
@@ -19,7 +21,9 @@ pub mod docker_server;
 mod files;
 mod full_disk;
 mod killed;
+mod races;
 mod retention;
 mod rig;
+mod stores;
 mod together;
 mod vaults;

@@ -142,7 +142,8 @@ fn the_runbook_brings_back_plain_sets_of_a_database_and_of_a_folder() {
     std::fs::write(pictures.join("2026/ä b/one.jpg"), vec![7; 100_000]).unwrap();
     std::os::unix::fs::symlink("2026", pictures.join("latest")).unwrap();
     let recovery = "stacks:\n  shop:\n    folder: .\n    stores:\n      app: { engine: sqlite, path: app.db }\n      \
-                    pictures: { engine: files, path: pictures }\n    backups: { vault: vault, encryption: off, compression: gzip }\n";
+                    pictures: { engine: files, path: pictures }\n    backups:\n      vault: vault\n      encryption: off\n      \
+                    compression: gzip\n";
     std::fs::write(desk.at("recovery.yaml"), recovery).unwrap();
     let bench = Bench::of(&desk);
     bench.carry_out(&["every", "plain", "sqlite"], "app", &[]).unwrap();

@@ -84,17 +84,22 @@ fn f36_backups_prunings_and_verifications_at_once_take_nothing_from_each_other_e
         let newest = before.last().unwrap().clone();
         let tasks: [&[&str]; 4] =
             [&["backup", "shop"], &["prune", "shop", "--apply"], &["verify", "shop", "latest"], &["backup", "shop"]];
-        let mut all: Vec<Child> = tasks.iter().map(|words| begin(&desk, words)).collect();
-        let victim = if round % 2 == 0 { Some(fastrand::usize(..2)) } else { None };
-        if let Some(victim) = victim {
-            // Some turns of the others pass first.
-            for _ in 0..fastrand::u32(0..400) {
+        // In any order, each some turns after the one before it.
+        let mut order = [0, 1, 2, 3];
+        fastrand::shuffle(&mut order);
+        let mut all: Vec<(usize, Child)> = Vec::new();
+        for number in order {
+            all.push((number, begin(&desk, tasks[number])));
+            for _ in 0..fastrand::u32(0..2000) {
                 let _ = desk.left(before.len());
             }
-            all[victim].kill().unwrap();
         }
-        let pid = all[0].id();
-        for (number, child) in all.into_iter().enumerate() {
+        let victim = if round % 2 == 0 { Some(fastrand::usize(..2)) } else { None };
+        if let Some((_, child)) = all.iter_mut().find(|(number, _)| Some(*number) == victim) {
+            child.kill().unwrap();
+        }
+        let pid = all[0].1.id();
+        for (number, child) in all {
             let done = child.wait_with_output().unwrap();
             let (code, said) = (done.status.code(), said(&done));
             // The newest set may change between a look and the next, and is never one that fails.

@@ -36,7 +36,7 @@ fn the_file_wins_over_the_variables_key_by_key() {
 }
 
 #[test]
-fn the_days_of_old_are_daily_sets_and_a_contradiction_is_noted() {
+fn flaws_13_and_15_the_days_of_old_are_daily_sets_and_a_contradiction_is_noted() {
     assert_eq!(numbers("", "BACKUP_RETENTION_DAYS=30\n", &[]), [30, 4, 12, 2]);
     let (policy, notes) = policy("", "BACKUP_RETENTION_DAYS=30\nRETENTION_DAILY=7\n", &[]).unwrap();
     assert_eq!(policy.daily, 7);
