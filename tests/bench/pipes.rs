@@ -26,8 +26,26 @@ struct Wanted {
     only: Option<String>,
 }
 
-/// One side's time, in seconds, of each round.
-type Times = Vec<f64>;
+/// One side's times of each round, in seconds: on the clock, and of processors. The second hardly depends on what else runs; it is
+/// that of this process, of its children, and of the server's container, and leaves out the Docker engine's own.
+#[derive(Default)]
+struct Times {
+    clock: Vec<f64>,
+    processor: Vec<f64>,
+}
+
+impl Times {
+    fn time(&mut self, server: &Server, what: impl FnOnce()) {
+        let before = server.processor_seconds();
+        self.clock.push(timed(what));
+        self.processor.push(server.processor_seconds() - before);
+    }
+
+    fn last(&self) -> String {
+        let last = |all: &[f64]| all.last().copied().unwrap_or_default();
+        format!("{:.1} s ({:.1} s of processors)", last(&self.clock), last(&self.processor))
+    }
+}
 
 /// What was measured of ours.
 #[derive(Default)]
@@ -51,36 +69,30 @@ fn main() {
     let pipes = Pipes::new(server.container(), folder.path());
 
     let protection = protection(folder.path());
-    let (mut backups, mut restores, mut custom, mut plain) = (Times::new(), Times::new(), Times::new(), Times::new());
+    let [mut backups, mut restores, mut custom, mut plain] = std::array::from_fn(|_| Times::default());
     let (mut artifact, mut ours) = (0, Ours::default());
     let does = |what: &str| wanted.only.as_deref().is_none_or(|only| only == what);
     for round in 1..=wanted.rounds {
         if does("alone") {
             let load = load();
-            custom.push(timed(|| pipes.dump_alone("custom")));
-            plain.push(timed(|| pipes.dump_alone("plain")));
-            eprintln!(
-                "round {round} alone: custom {:.1} s, plain {:.1} s (load before: {load})",
-                last(&custom),
-                last(&plain)
-            );
+            custom.time(&server, || pipes.dump_alone("custom"));
+            plain.time(&server, || pipes.dump_alone("plain"));
+            eprintln!("round {round} alone: custom {}, plain {} (load before: {load})", custom.last(), plain.last());
         }
         if does("theirs") {
             let load = load();
-            backups.push(timed(|| artifact = pipes.back_up()));
+            backups.time(&server, || artifact = pipes.back_up());
             server.create("theirs");
-            restores.push(timed(|| pipes.restore("theirs")));
+            restores.time(&server, || pipes.restore("theirs"));
             server.drop("theirs");
-            let (backup, restore) = (last(&backups), last(&restores));
-            eprintln!("round {round} pipes: backup {backup:.1} s, restore {restore:.1} s (load before: {load})");
+            let (backup, restore) = (backups.last(), restores.last());
+            eprintln!("round {round} pipes: backup {backup}, restore {restore} (load before: {load})");
         }
         if does("ours") {
             let load = load();
             ours_once(&server, folder.path(), &protection, &mut ours);
-            let (backup, read, restore) = (last(&ours.backup), last(&ours.read), last(&ours.restore));
-            eprintln!(
-                "round {round} xtask: backup {backup:.1} s, L1 {read:.2} s, restore {restore:.1} s (load before: {load})"
-            );
+            let (backup, read, restore) = (ours.backup.last(), ours.read.last(), ours.restore.last());
+            eprintln!("round {round} xtask: backup {backup}, L1 {read}, restore {restore} (load before: {load})");
         }
     }
     println!("machine: {} | load at the end: {}", server.machine(), load());
@@ -112,18 +124,18 @@ fn ours_once(server: &Server, folder: &Path, protection: &Protection, ours: &mut
     let (store, engine) = (&server.store, server.engine);
     let source = Source { store, engine, site: server.site(), target: &server.target };
     let mut taken = None;
-    ours.backup.push(timed(|| taken = Some(backup(&server.world, "bench", &[source], &vault, None).unwrap())));
+    ours.backup.time(server, || taken = Some(backup(&server.world, "bench", &[source], &vault, None).unwrap()));
     let taken = taken.unwrap();
     ours.stored = taken.record.stored_bytes;
     let component = taken.set.manifest.component(&store.name).unwrap();
     let largest = component.files.iter().max_by_key(|f| f.stored.bytes).unwrap();
-    ours.digested.push(timed(|| baseline::digest(&taken.set.folder.join(&largest.file))));
+    ours.digested.time(server, || baseline::digest(&taken.set.folder.join(&largest.file)));
     let (set, public) = vault.outline("latest").unwrap();
-    ours.read.push(timed(|| assert!(vault.verify_stored(&set, &public.outline).unwrap() >= ours.stored)));
+    ours.read.time(server, || assert!(vault.verify_stored(&set, &public.outline).unwrap() >= ours.stored));
     let target = server.named("ours");
     let into = restore::Into { store, engine, site: server.site(), target: &target, set: &taken.set, component };
     let mut watch = Stopwatch::start(Phase::Provision, server.world.clock.now());
-    ours.restore.push(timed(|| restore::whole(&server.world, into, &mut watch).unwrap()));
+    ours.restore.time(server, || restore::whole(&server.world, into, &mut watch).unwrap());
     ours.phases = spans(&watch.stop(server.world.clock.now()));
     let same = server.census(&target);
     assert_eq!(component.census.differences(&same), [], "the restored copy is not the backup's");
@@ -132,33 +144,31 @@ fn ours_once(server: &Server, folder: &Path, protection: &Protection, ours: &mut
 }
 
 fn print(what: &str, by: &str, bytes: u64, theirs: (&Times, u64), ours: (&Times, u64), target: f64) {
-    if theirs.0.is_empty() || ours.0.is_empty() {
+    if theirs.0.clock.is_empty() || ours.0.clock.is_empty() {
         return;
     }
-    let (them, us) = (median(theirs.0), median(ours.0));
-    let line = |name: &str, seconds: f64, stored: u64| {
+    let line = |name: &str, (times, stored): (&Times, u64)| {
+        let (seconds, processor) = (median(&times.clock), median(&times.processor));
         let rate = bytes as f64 / 1e6 / seconds;
-        println!("{what:8} {name:40} {seconds:7.2} s {rate:7.1} MB/s   {stored} bytes stored");
+        println!(
+            "{what:8} {name:40} {seconds:7.2} s {rate:7.1} MB/s   {processor:7.2} s of processors   {stored} bytes stored"
+        );
+        (seconds, processor)
     };
-    line(by, them, theirs.1);
-    line("xtask", us, ours.1);
-    let (ratio, verdict) = (them / us, if them / us >= target { "met" } else { "MISSED" });
-    println!("{what:8} {ratio:.2}x as fast; target {target:.2}x: {verdict}");
+    let (them, us) = (line(by, theirs), line("xtask", ours));
+    let (ratio, verdict) = (them.0 / us.0, if them.0 / us.0 >= target { "met" } else { "MISSED" });
+    println!("{what:8} {ratio:.2}x as fast; target {target:.2}x: {verdict}; {:.2}x by processors", them.1 / us.1);
 }
 
 fn spans(timeline: &Timeline) -> Vec<String> {
     timeline.spans.iter().map(|s| format!("{} {:.1} s", s.phase.name(), s.seconds)).collect()
 }
 
-fn median(times: &Times) -> f64 {
-    let mut sorted = times.clone();
+fn median(times: &[f64]) -> f64 {
+    let mut sorted = times.to_vec();
     sorted.sort_by(f64::total_cmp);
     let (low, high) = (sorted[(sorted.len() - 1) / 2], sorted[sorted.len() / 2]);
     f64::midpoint(low, high)
-}
-
-fn last(times: &Times) -> f64 {
-    *times.last().unwrap()
 }
 
 #[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]

@@ -77,6 +77,7 @@ pub fn killed_at_random(kills: usize, new: &dyn Fn() -> Desk) -> BTreeMap<Left, 
             );
         }
         desk.ends(0, &["backup", "shop"]);
+        eprintln!("{killed} killed so far, by how far they came: {left:?}; {over} more had ended before");
     }
     let committed: usize = left.iter().filter(|(at, _)| **at >= Left::Set).map(|(_, n)| n).sum();
     println!(
