@@ -57,7 +57,7 @@ fn files_recover_from_every_scenario_and_leave_nothing_behind() {
 }
 
 #[test]
-fn a_scenario_that_nothing_supports_is_skipped_with_its_reason() {
+fn flaw_02_a_scenario_that_nothing_supports_is_skipped_with_its_reason() {
     let (engine, store) = sqlite();
     let run = run_name();
     let drill = rehearse(&world(&run, directories(&run)), engine, &store, "point-in-time");
@@ -78,7 +78,7 @@ fn every_run_of_a_repeated_drill_is_reported() {
 }
 
 #[test]
-fn a_schedule_that_contradicts_the_objective_fails_the_drill_that_recovered() {
+fn f57_flaw_01_a_schedule_that_contradicts_the_objective_fails_the_drill_that_recovered() {
     let (engine, store) = sqlite();
     let run = run_name();
     let daily = "daily 02:00".parse().unwrap();

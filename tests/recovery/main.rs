@@ -46,6 +46,7 @@ mod postgres_engine;
 mod protected;
 mod reports;
 mod rewrapped;
+mod runbook;
 mod sabotage;
 mod support;
 mod tidy;

@@ -54,7 +54,7 @@ fn a_file_and_a_variable_that_contradict_each_other_are_refused_by_both_names() 
 }
 
 #[test]
-fn the_days_of_old_are_daily_sets_and_a_contradiction_is_noted() {
+fn flaws_13_and_15_the_days_of_old_are_daily_sets_and_a_contradiction_is_noted() {
     assert_eq!(numbers("", "BACKUP_RETENTION_DAYS=30\n", &[]), [30, 4, 12, 2]);
     let (policy, notes) = policy("", "BACKUP_RETENTION_DAYS=30\nRETENTION_DAILY=7\n", &[]).unwrap();
     assert_eq!(policy.daily, 7);
