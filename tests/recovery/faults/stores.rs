@@ -36,7 +36,9 @@ fn flaw_10_a_database_in_wal_mode_on_a_disk_that_may_not_be_written_is_backed_up
     let path = disk.path().join("second.db");
     let writer = rusqlite::Connection::open(&path).unwrap();
     writer.execute_batch("PRAGMA journal_mode = wal; PRAGMA wal_autocheckpoint = 0; CREATE TABLE t (a)").unwrap();
-    (0..50).for_each(|n| assert_eq!(writer.execute("INSERT INTO t VALUES (?1)", [n]).unwrap(), 1));
+    for n in 0..50 {
+        writer.execute("INSERT INTO t VALUES (?1)", [n]).unwrap();
+    }
     let hot = ["second.db", "second.db-wal"].map(|name| (name, std::fs::read(disk.path().join(name)).unwrap()));
     drop(writer);
     two(&desk, "data/second.db");

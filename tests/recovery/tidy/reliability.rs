@@ -79,12 +79,12 @@ fn every_flaw_names_a_test_that_has_its_number() {
     assert!(flaws.len() > 20, "only {} flaws found", flaws.len());
     assert_none(&findings(&flaws, &tests, 4));
     for (number, cells) in flaws {
-        let numbered = |name: &&str| {
+        let numbered = |name: &str| {
             let words: Vec<&str> = name.split('_').collect();
             name.contains("flaw") && words.iter().any(|word| word.parse() == Ok(number))
         };
         assert!(
-            named(&cells[2]).iter().any(|name| numbered(&name)),
+            named(&cells[2]).iter().any(|name| numbered(name)),
             "no test of flaw {number} has its number in its name"
         );
     }
