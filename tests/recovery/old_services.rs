@@ -95,6 +95,8 @@ fn each_service_says_how_it_would_be_backed_up_and_shows_no_secret() {
         assert!(wanted.iter().all(|word| plan.contains(word)), "{stack}: {plan}");
         assert!(!plan.contains("change-me") && plan.contains("target/vault/"), "{stack}: {plan}");
     }
+    let plan = copy.ends(0, &["--plan", "backup", "monsite"]);
+    assert!(plan.contains("every snapshot is held before anything is read"), "{plan}");
     assert!(!copy.at("target").exists(), "a plan does nothing");
 }
 
