@@ -87,14 +87,16 @@ fn each_service_says_how_it_would_be_backed_up_and_shows_no_secret() {
     let copy = Copy::new();
     for (stack, wanted) in [
         ("monsite", ["balades", "uploads"]),
-        ("prod", ["pg_dump", "--dbname=recyclic"]),
-        ("staging", ["pg_dump", "--dbname=recyclic"]),
-        ("le-grimoire", ["pg_dump", "--dbname=le_grimoire"]),
+        ("prod", ["pg_dump", "recyclic"]),
+        ("staging", ["pg_dump", "recyclic"]),
+        ("le-grimoire", ["pg_dump", "le_grimoire"]),
     ] {
         let plan = copy.ends(0, &["--plan", "backup", stack]);
         assert!(wanted.iter().all(|word| plan.contains(word)), "{stack}: {plan}");
         assert!(!plan.contains("change-me") && plan.contains("target/vault/"), "{stack}: {plan}");
     }
+    let plan = copy.ends(0, &["--plan", "backup", "monsite"]);
+    assert!(plan.contains("every snapshot is held before anything is read"), "{plan}");
     assert!(!copy.at("target").exists(), "a plan does nothing");
 }
 
@@ -155,7 +157,7 @@ mod postgres {
             ];
             docker(&[&["run", "--detach"], words.concat().as_slice(), &[image]].concat()).expect("the server starts");
             let server = Self(name);
-            let ready = "until pg_isready --quiet --host=127.0.0.1; do read -t 0.1 <> <(:); done";
+            let ready = "until pg_isready --quiet --host=127.0.0.1; do sleep 0.2; done";
             docker(&["exec", &server.0, "timeout", "60", "bash", "-c", ready]).expect("the server becomes ready");
             server
         }
@@ -189,6 +191,9 @@ mod postgres {
             text.replace("project: recyclic-prod", &format!("project: {project}")),
         )
         .unwrap();
+        let compose = copy.at("fixtures/stacks/recyclic-prod/docker-compose.prod.yml");
+        let text = std::fs::read_to_string(&compose).unwrap();
+        std::fs::write(&compose, text.replace("image: postgres:15", &format!("image: {IMAGE}"))).unwrap();
         let server = Server::start(&project, IMAGE);
         server.run("CREATE TABLE goods (name text, picture oid)");
         server.run("INSERT INTO goods SELECT 'lamp ' || n, lo_from_bytea(0, repeat('picture ', 5000)::bytea) FROM generate_series(1, 20) AS n");

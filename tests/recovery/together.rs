@@ -2,8 +2,17 @@
 //! and sets of tools that said less of themselves.
 
 use crate::protected::Desk;
+use crate::support::meddling::{Meddle, Meddling};
+use crate::support::{directories, run_name, sqlite, uploads, world};
 use serde_json::Value;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
+use xtask::archive::vault::Vault;
+use xtask::domain::engine::{Engine, Target};
+use xtask::domain::exec::Exec;
+use xtask::domain::site::SiteSpec;
+use xtask::domain::store::Store;
+use xtask::flow::backup::{Source, backup};
 
 /// A desk with an SQLite store and a folder of uploads, described by a Compose file with an env file.
 fn desk(max_skew: &str) -> Desk {
@@ -122,4 +131,48 @@ fn a_set_that_says_nothing_of_its_binding_is_read_and_restored_as_before() {
     assert!(said.contains("1 of 1 sets reached L4"), "{said}");
     desk.ends(0, &["backup", "shop"]);
     desk.ends(0, &["verify", "shop", "all"]);
+}
+
+/// Which store a command belongs to, and what it does to it.
+fn word(purpose: &str, exec: &Exec) -> Option<String> {
+    let does = ["snapshot", "read", "dump"].into_iter().find(|word| exec.args.iter().any(|arg| arg == word))?;
+    Some(format!("{does} {purpose}"))
+}
+
+#[test]
+fn every_snapshot_is_held_before_anything_is_read_and_folders_are_read_last() {
+    let (run, seen) = (run_name(), Arc::new(Mutex::new(Vec::new())));
+    let log = Arc::clone(&seen);
+    let sites = Meddling::with(directories(&run), move |purpose, _, exec| {
+        log.lock().unwrap().extend(word(purpose, exec));
+        Ok(Meddle::Let)
+    });
+    let world = world(&run, Arc::new(sites));
+    let named = |name: &str, (engine, store): (&'static dyn Engine, Store)| {
+        let site = world.sites.open(&SiteSpec::Directory, name).unwrap();
+        let folder = Path::new(&site.identity().name).to_owned();
+        let target = Target { scratch: site.scratch(), ..engine.attached_target(&store) };
+        (engine, Store { name: name.to_owned(), ..store }, site, target, folder)
+    };
+    let places = [named("pictures", uploads()), named("one", sqlite()), named("two", sqlite())];
+    for (engine, _, _, target, folder) in &places {
+        if engine.name() == "sqlite" {
+            let made = rusqlite::Connection::open(folder.join("app.db")).unwrap();
+            made.execute_batch("CREATE TABLE notes (text); INSERT INTO notes VALUES ('one')").unwrap();
+        } else {
+            std::fs::create_dir_all(folder.join(&target.root)).unwrap();
+            std::fs::write(folder.join(&target.root).join("picture"), "a picture").unwrap();
+        }
+    }
+    let mut sources = Vec::new();
+    for (engine, store, site, target, _) in &places {
+        sources.push(Source { store, engine: *engine, site: site.as_site(), target });
+    }
+    let vault = tempfile::tempdir().unwrap();
+    let taken = backup(&world, "shop", &sources, &Vault::at(&vault.path().join("sets")), None).unwrap();
+    let wanted = ["snapshot one", "snapshot two", "read one", "read two", "dump pictures"];
+    assert_eq!(*seen.lock().unwrap(), wanted);
+    let stores: Vec<&str> = taken.set.manifest.components.iter().map(|c| c.store.as_str()).collect();
+    assert_eq!(stores, ["pictures", "one", "two"], "the manifest keeps the configuration's order");
+    assert!(taken.skew.unwrap() > std::time::Duration::ZERO);
 }

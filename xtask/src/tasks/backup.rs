@@ -40,7 +40,11 @@ pub struct Args {
 /// As [`run`], for what is wrong with the configuration.
 pub fn plan(stack: &Stack, args: &Args) -> Result<String> {
     let mut text = format!("back up {} into {}\n", stack.name, stack.backups.vault.display());
-    for (store, engine) in chosen(stack, args)? {
+    let chosen = chosen(stack, args)?;
+    if chosen.len() > 1 {
+        text.push_str("  every snapshot is held before anything is read; databases are read first, folders last\n");
+    }
+    for (store, engine) in chosen {
         let to = attached(stack, store)?;
         text.push_str(&format!("  {}\n", store.name));
         for line in crate::flow::plan::backup(engine, &engine.attached_target(store), Some(&to)) {

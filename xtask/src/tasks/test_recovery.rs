@@ -327,6 +327,7 @@ fn order<'a>(
         objective: stack.objectives.of(scenario),
         schedule: stack.backups.schedule.as_ref(),
         compression: Some(stack.backups.compression),
+        encryption: &stack.backups.protection.encryption,
         exposure: args.exposure,
         repeat: usize::from(args.repeat),
     }
