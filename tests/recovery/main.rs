@@ -44,6 +44,7 @@ mod plain_places;
 mod postgres_engine;
 mod protected;
 mod reports;
+mod restores;
 mod sabotage;
 mod support;
 mod tidy;
