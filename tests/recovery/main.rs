@@ -47,6 +47,7 @@ mod protected;
 mod reports;
 mod rewrapped;
 mod runbook;
+mod restores;
 mod sabotage;
 mod support;
 mod tidy;

@@ -61,6 +61,8 @@ fn the_old_names_of_this_releases_tasks_are_all_there() {
         "backup-postgres.sh",
         "backup-production.sh",
         "verify-backup.sh",
+        "restore-backup.sh",
+        "restore-database.sh",
     ] {
         assert!(names.contains(&format!("scripts/{old}")), "{old} is gone; somebody's schedule still calls it");
     }

@@ -196,10 +196,7 @@ fn carried_out(world: &World, order: &Order<'_>, deed: &Deed) -> Result<Done> {
     restoring.begin(&world.run, &intents)?;
     let stores = perform::all(world, order, &visits);
     let cleared = tidy_up(world, &restoring, &visits);
-    let stores = stores.map_err(|error| match &safety {
-        Some(id) => error.context(format!("what was there is in set {id}, too")),
-        None => error,
-    })?;
+    let stores = stores?;
     if let Err(error) = cleared {
         notes.push(format!(
             "what the restore needed on its way could not be removed, `cargo xtask sweep` tries again: {error:#}"

@@ -96,6 +96,7 @@ fn written_over(db: &Path, places: &Places, keep: bool) -> Result<bool> {
             } else {
                 std::io::copy(&mut &raw, &mut file).with_context(|| format!("copy {}", db.display()))?;
             }
+            like(&raw, &file).context("give the copy the rights of what is there")?;
             file.sync_all().context("sync the copy of what is there")?;
         }
         write_note(&places.note(), &version.to_string())?;
@@ -107,6 +108,16 @@ fn written_over(db: &Path, places: &Places, keep: bool) -> Result<bool> {
         std::fs::rename(places.copy(), &places.previous).context("name the copy of what was there")?;
     }
     Ok(true)
+}
+
+/// The same rights, and the same owner as far as this user may.
+fn like(from: &File, to: &File) -> Result<()> {
+    let meta = from.metadata()?;
+    to.set_permissions(meta.permissions())?;
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::fchown(to, Some(meta.uid()), Some(meta.gid()))?;
+    }
+    Ok(())
 }
 
 fn locked(step: StepResult, db: &Path, to_the_end: bool) -> Result<()> {

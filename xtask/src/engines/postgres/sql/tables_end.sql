@@ -14,18 +14,19 @@ BEGIN
     END IF;
   END LOOP;
 END $keys$;
+CREATE TEMP TABLE contents ON COMMIT DROP AS SELECT object, statement FROM ({contents}) AS content (object, statement) WHERE object IN (SELECT object FROM pg_temp.promised);
 DO $verify$
 DECLARE
-  t record;
+  wanted record;
   found json;
 BEGIN
-  FOR t IN SELECT p.object, p.rows, p.digest, c.statement FROM pg_temp.promised AS p LEFT JOIN ({contents}) AS c (object, statement) ON c.object = p.object LOOP
-    IF t.statement IS NULL THEN
-      RAISE EXCEPTION 'xtask: restored tables: % is not there', t.object;
+  FOR wanted IN SELECT p.object, p.rows, p.digest, c.statement FROM pg_temp.promised AS p LEFT JOIN pg_temp.contents AS c ON c.object = p.object LOOP
+    IF wanted.statement IS NULL THEN
+      RAISE EXCEPTION 'xtask: restored tables: % is not there', wanted.object;
     END IF;
-    EXECUTE t.statement INTO found;
-    IF found ->> 'rows' IS DISTINCT FROM t.rows OR found ->> 'digest' IS DISTINCT FROM t.digest THEN
-      RAISE EXCEPTION 'xtask: restored tables: % is not what was backed up (% rows, % promised): its definition may have changed since', t.object, found ->> 'rows', t.rows;
+    EXECUTE wanted.statement INTO found;
+    IF found ->> 'rows' IS DISTINCT FROM wanted.rows OR found ->> 'digest' IS DISTINCT FROM wanted.digest THEN
+      RAISE EXCEPTION 'xtask: restored tables: % is not what was backed up (% rows, % promised): its definition may have changed since', wanted.object, found ->> 'rows', wanted.rows;
     END IF;
   END LOOP;
 END $verify$;
