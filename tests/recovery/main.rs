@@ -47,4 +47,5 @@ mod reports;
 mod sabotage;
 mod support;
 mod tidy;
+mod validate;
 mod vault_under_fire;

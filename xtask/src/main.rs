@@ -129,7 +129,9 @@ fn perform(cli: &Cli, here: &Here, task: &Task, out: &mut dyn Write) -> anyhow::
             let world = here.world(cli)?;
             tasks::adopt::run(&world, project.stack(&args.stack)?, args, options.environment, cli.json, out)
         }
-        Task::Ci(_) | Task::TestRecovery(_) | Task::ValidateBackupSystem(_) | Task::Tool(_) => anyhow::bail!("this task tells by itself"),
+        Task::Ci(_) | Task::TestRecovery(_) | Task::ValidateBackupSystem(_) | Task::Tool(_) => {
+            anyhow::bail!("this task tells by itself")
+        }
     }
 }
 

@@ -131,11 +131,8 @@ impl Tally {
 
 /// What the outcomes are of, in words: ` of 3 drills`, ` of 14 checks and 1 mutation score`.
 pub fn asked(report: &Report) -> String {
-    let all = [
-        (report.drills.len(), "drill"),
-        (report.checks.len(), "check"),
-        (report.mutations.len(), "mutation score"),
-    ];
+    let all =
+        [(report.drills.len(), "drill"), (report.checks.len(), "check"), (report.mutations.len(), "mutation score")];
     let said: Vec<String> = all.iter().filter(|(n, _)| *n > 0).map(|(n, what)| plural(*n, what)).collect();
     if said.is_empty() { String::new() } else { format!(" of {}", said.join(" and ")) }
 }
@@ -152,9 +149,12 @@ pub fn mutation_name(record: &MutationRecord) -> String {
 
 /// `100 %`, and never that for anything less.
 pub fn score(record: &MutationRecord) -> String {
-    record.score.map_or_else(|| "-".to_owned(), |score| {
-        if score >= 1.0 { "100 %".to_owned() } else { format!("{:.2} %", (score * 10_000.0).floor() / 100.0) }
-    })
+    record.score.map_or_else(
+        || "-".to_owned(),
+        |score| {
+            if score >= 1.0 { "100 %".to_owned() } else { format!("{:.2} %", (score * 10_000.0).floor() / 100.0) }
+        },
+    )
 }
 
 /// `stack/store scenario`, as a drill is called everywhere.

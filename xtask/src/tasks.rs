@@ -10,5 +10,5 @@ pub mod prune;
 pub mod sweep;
 pub mod test_recovery;
 pub mod tool;
-pub mod verify;
 pub mod validate_backup_system;
+pub mod verify;

@@ -29,7 +29,8 @@ fn judge(facts: &BackupFacts) -> Judged {
         judged.warn(what, "move it out of the vault, if it is not meant to be there");
     }
     if let Some((_, others @ 1..)) = facts.deeds.or_unknown(&mut judged) {
-        let what = format!("{others} lines of the audit log are none: a run died while it wrote, or somebody changed it");
+        let what =
+            format!("{others} lines of the audit log are none: a run died while it wrote, or somebody changed it");
         judged.warn(what, format!("look at {}", facts.vault.join("audit.jsonl").display()));
     }
     if sets.is_empty() && judged.findings.is_empty() {

@@ -24,8 +24,12 @@ fn judge(facts: &BackupFacts) -> Judged {
             let off = protection.encryption == Encryption::Off;
             let how = if off { "encryption is off" } else { "nobody said whether sets are encrypted: they are not" };
             match &facts.production {
-                Some(why) => { judged.fail(format!("{how}, and this is a production stack ({why})"), make); }
-                None => { judged.warn(format!("{how}: whoever reads the folder reads the data"), make); }
+                Some(why) => {
+                    judged.fail(format!("{how}, and this is a production stack ({why})"), make);
+                }
+                None => {
+                    judged.warn(format!("{how}: whoever reads the folder reads the data"), make);
+                }
             }
             judged.see(how);
         }
@@ -63,8 +67,12 @@ fn judge(facts: &BackupFacts) -> Judged {
             let next = "cargo xtask keys signing FILE; then backups.signing_key and backups.trusted_signers";
             let what = "sets are not signed: nobody can know who made them";
             match &facts.production {
-                Some(why) => { judged.fail(format!("{what}, and this is a production stack ({why})"), next); }
-                None => { judged.warn(what, next); }
+                Some(why) => {
+                    judged.fail(format!("{what}, and this is a production stack ({why})"), next);
+                }
+                None => {
+                    judged.warn(what, next);
+                }
             }
         }
     }
@@ -80,7 +88,8 @@ fn judge(facts: &BackupFacts) -> Judged {
                 judged.fail(format!("{path} holds no {}", word(named)), "name the right file in recovery.yaml");
             }
             (Fact::Unknown(why), named) => {
-                judged.fail(format!("the {} {path} cannot be used: {why}", word(named)), "mend the file, or its rights");
+                judged
+                    .fail(format!("the {} {path} cannot be used: {why}", word(named)), "mend the file, or its rights");
             }
         }
     }

@@ -20,7 +20,8 @@ fn judge(facts: &BackupFacts) -> Judged {
     if rights.is_empty() {
         return Judged::skip(format!("{} is not there yet", facts.vault.display()));
     }
-    let wrong: Vec<(&Right, &str, String)> = rights.iter().filter_map(|right| Some((right, trouble(right)?, mend(right)))).collect();
+    let wrong: Vec<(&Right, &str, String)> =
+        rights.iter().filter_map(|right| Some((right, trouble(right)?, mend(right)))).collect();
     for (right, what, next) in wrong.iter().take(NAMED) {
         judged.fail(format!("{} {what} (mode {:04o})", right.path.display(), right.mode), next.clone());
     }
@@ -79,7 +80,10 @@ mod tests {
 
     #[test]
     fn a_sticky_folder_above_and_one_that_others_only_read_are_fine() {
-        assert_eq!((with(Thing::Above, 0o1777, true).0.as_str(), with(Thing::Above, 0o755, true).0.as_str()), ("passed", "passed"));
+        assert_eq!(
+            (with(Thing::Above, 0o1777, true).0.as_str(), with(Thing::Above, 0o755, true).0.as_str()),
+            ("passed", "passed")
+        );
     }
 
     #[test]

@@ -50,7 +50,13 @@ fn judge(facts: &BackupFacts) -> Judged {
         judged.see(format!("{} in the first set: nothing to compare with yet", bytes(newest.stored_bytes)));
         return judged;
     };
-    let sizes = format!("set {} has {}, the median of the {} before it is {}", newest.id, bytes(newest.stored_bytes), usual.len(), bytes(median));
+    let sizes = format!(
+        "set {} has {}, the median of the {} before it is {}",
+        newest.id,
+        bytes(newest.stored_bytes),
+        usual.len(),
+        bytes(median)
+    );
     if newest.stored_bytes.saturating_mul(2) < median {
         judged.fail(format!("{sizes}: less than half"), look);
     } else {

@@ -32,10 +32,8 @@ fn judge(facts: &BackupFacts) -> Judged {
     }
     // Where sets of a stack are not removed yet, each new one comes on top.
     let per_day = per_day(facts, &last);
-    let kinds: [(&str, Option<u64>, fn(&SetFact) -> u64, fn(u64) -> String); 2] = [
-        ("", Some(room.bytes), |set| set.stored_bytes, bytes),
-        (" files", room.files, |set| set.files + 1, count),
-    ];
+    let kinds: [(&str, Option<u64>, fn(&SetFact) -> u64, fn(u64) -> String); 2] =
+        [("", Some(room.bytes), |set| set.stored_bytes, bytes), (" files", room.files, |set| set.files + 1, count)];
     for (unit, free, of, shown) in kinds {
         let Some(free) = free else {
             judged.see("the file system does not limit the number of files");
@@ -53,7 +51,8 @@ fn judge(facts: &BackupFacts) -> Judged {
         let lasts = rate.map(|rate| free as f64 / rate * 24.0 * 3600.0);
         match lasts {
             Some(lasts) if lasts < AHEAD.as_secs_f64() => {
-                let what = format!("{free_said}: at {}{unit} a set this lasts {}", shown(largest), duration(lasts.floor()));
+                let what =
+                    format!("{free_said}: at {}{unit} a set this lasts {}", shown(largest), duration(lasts.floor()));
                 judged.warn(what, format!("cargo xtask prune {}; or a larger disk", facts.stack));
                 judged.see(free_said);
             }

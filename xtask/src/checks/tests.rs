@@ -4,9 +4,7 @@ use super::BACKUP_SYSTEM;
 use crate::domain::check::{Check, CheckRecord};
 use crate::domain::coverage::Coverage;
 use crate::domain::deed::{Deed, Ending, What};
-use crate::domain::fact::{
-    BackupFacts, Committed, Content, Fact, KeyFile, KeyUse, Right, Room, SetFact, Thing,
-};
+use crate::domain::fact::{BackupFacts, Committed, Content, Fact, KeyFile, KeyUse, Right, Room, SetFact, Thing};
 use crate::domain::level::Level;
 use crate::domain::protection::{Encryption, Protection};
 use crate::domain::retention::Policy;
@@ -65,11 +63,7 @@ pub fn sound() -> BackupFacts {
             signing_key: Some("sign.key".into()),
             trusted: vec!["RWx".into()],
         },
-        keys: vec![KeyFile {
-            path: "sign.key".into(),
-            named_as: KeyUse::Signing,
-            holds: Fact::Known(KeyUse::Signing),
-        }],
+        keys: vec![KeyFile { path: "sign.key".into(), named_as: KeyUse::Signing, holds: Fact::Known(KeyUse::Signing) }],
         vault: "vault".into(),
         history: Fact::Known(sets.iter().map(|s| Committed { id: s.id.clone(), at: s.at, removed: false }).collect()),
         sets: Fact::Known(sets),

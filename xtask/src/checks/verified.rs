@@ -60,7 +60,8 @@ fn judge(facts: &BackupFacts) -> Judged {
             judged.see(format!("a set was restored and found equal {} ago", ago(at)));
         }
         Some(at) => {
-            let what = format!("no set was restored and found equal for {} (the limit is {RESTORED_WITHIN_DAYS} d)", ago(at));
+            let what =
+                format!("no set was restored and found equal for {} (the limit is {RESTORED_WITHIN_DAYS} d)", ago(at));
             judged.fail(what, command(Level::L4));
         }
         None => {
@@ -104,7 +105,11 @@ mod tests {
     #[test]
     fn a_verification_that_ended_badly_is_not_forgotten_for_an_earlier_good_one() {
         let (word, said) = with(|id| {
-            let bad = Deed { ending: Ending::Failed, why: Some("is missing db.dump".into()), ..deed(What::Verify, id, None, 1) };
+            let bad = Deed {
+                ending: Ending::Failed,
+                why: Some("is missing db.dump".into()),
+                ..deed(What::Verify, id, None, 1)
+            };
             vec![deed(What::Backup, id, None, 10), deed(What::Verify, id, Some(Level::L4), 9), bad]
         });
         assert!(word == "failed" && said.contains("did not pass: is missing db.dump"), "{said}");
@@ -112,7 +117,8 @@ mod tests {
 
     #[test]
     fn l1_is_not_enough() {
-        let (word, said) = with(|id| vec![deed(What::Verify, id, Some(Level::L1), 9), deed(What::Verify, "x", Some(Level::L4), 9)]);
+        let (word, said) =
+            with(|id| vec![deed(What::Verify, id, Some(Level::L1), 9), deed(What::Verify, "x", Some(Level::L4), 9)]);
         assert!(word == "failed" && said.contains("is known to L1 only"), "{said}");
     }
 }

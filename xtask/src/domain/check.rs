@@ -216,7 +216,10 @@ mod tests {
         assert_eq!(judged.outcome().word(), "broken");
         judged.fail("volume x is not covered", "waive it").at(&Place::new("compose.yaml", 7, 3));
         let Outcome::Failed(why) = judged.outcome() else { unreachable!("a failure") };
-        assert_eq!((why.message.as_str(), why.hint.as_deref()), ("compose.yaml:7: volume x is not covered", Some("waive it")));
+        assert_eq!(
+            (why.message.as_str(), why.hint.as_deref()),
+            ("compose.yaml:7: volume x is not covered", Some("waive it"))
+        );
     }
 
     #[test]

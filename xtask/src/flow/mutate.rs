@@ -14,12 +14,15 @@ use crate::domain::site::SiteSpec;
 use crate::domain::stack::Stack;
 use crate::flow::verify::{Engines, Verified, verify};
 use crate::flow::world::World;
+use crate::ports::Events;
 use anyhow::{Context, Result, ensure};
 use remade::Workshop;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use trial::Trial;
 
+mod files;
 mod remade;
 mod trial;
 
@@ -74,7 +77,15 @@ pub fn mutate(world: &World, order: Order<'_>) -> MutationRecord {
     record
 }
 
+/// Hears of hundreds of verifications, and tells nobody.
+struct Silence;
+
+impl Events for Silence {
+    fn tell(&self, _: Event) {}
+}
+
 fn attack(world: &World, order: Order<'_>) -> Result<MutationRecord> {
+    let silent = World { events: Arc::new(Silence), ..world.clone() };
     let protection = &order.stack.backups.protection;
     let vault = Vault::with(&order.stack.backups.vault, Access::of(protection)?);
     let (_, public) = vault.outline(order.set)?;
@@ -83,7 +94,7 @@ fn attack(world: &World, order: Order<'_>) -> Result<MutationRecord> {
     let scratch = PathBuf::from(site.scratch());
     let trial = Trial::prepare(&vault, &id, &scratch.join("trial")).context("copy the set")?;
     let mut bench = Bench {
-        world,
+        world: &silent,
         order,
         vault: Vault::with(trial.vault(), Access::of(protection)?),
         other: stranger_to(protection, &scratch)?,
@@ -93,7 +104,7 @@ fn attack(world: &World, order: Order<'_>) -> Result<MutationRecord> {
         id,
     };
     let mut notes = bench.settle(&trial)?;
-    let remade = bench.may_remake(&scratch)?;
+    let remade = bench.may_remake(&trial, &scratch)?;
     if let Err(why) = &remade {
         notes.push(format!("no mutant was made anew and restored: {why}"));
     }
@@ -103,7 +114,10 @@ fn attack(world: &World, order: Order<'_>) -> Result<MutationRecord> {
     // A control reads everything twice; a copy that cannot be afforded so often is asked about less deeply.
     let deep = (order.budget / bytes.saturating_mul(2).max(1)).max(2);
     if deep < order.controls {
-        notes.push(format!("{deep} of {} unchanged copies were read to {}, the others to L0", order.controls, bench.level));
+        notes.push(format!(
+            "{deep} of {} unchanged copies were read to {}, the others to L0",
+            order.controls, bench.level
+        ));
     }
     let mut record = MutationRecord::without(&order.stack.name, order.seed, Outcome::Passed);
     record.set = Some(bench.id.clone());
@@ -195,14 +209,16 @@ impl Bench<'_> {
     }
 
     /// How many mutants are made anew, or why none.
-    fn may_remake(&mut self, scratch: &Path) -> Result<Result<u64, String>> {
+    fn may_remake(&mut self, trial: &Trial, scratch: &Path) -> Result<Result<u64, String>> {
         if self.level < Level::L2 {
             return Ok(Err("the set cannot be read here".to_owned()));
         }
-        let set = self.vault.find(&self.id)?;
+        let whole = Vault::with(trial.base(), Access::of(&self.order.stack.backups.protection)?);
+        let set = whole.find(&self.id)?;
         let mut most = 25;
         for component in &set.manifest.components {
-            let store = self.order.stack.stores.iter().find(|s| s.name == component.store && s.engine == component.engine);
+            let store =
+                self.order.stack.stores.iter().find(|s| s.name == component.store && s.engine == component.engine);
             let (Some(store), Some(engine)) = (store, (self.order.engines)(&component.engine)) else {
                 return Ok(Err(format!("the set holds {}, which the stack has not", component.store)));
             };
@@ -219,7 +235,11 @@ impl Bench<'_> {
         let count = self.order.remade.unwrap_or(most).min(affordable);
         if count == 0 {
             let asked = self.order.remade == Some(0);
-            return Ok(Err(if asked { "none was asked for".into() } else { "the set is too large for the budget".into() }));
+            return Ok(Err(if asked {
+                "none was asked for".into()
+            } else {
+                "the set is too large for the budget".into()
+            }));
         }
         self.remade = Some(Workshop::open(&scratch.join("remade"), set)?);
         Ok(Ok(count))

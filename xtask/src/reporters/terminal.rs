@@ -28,7 +28,14 @@ impl Reporter for Terminal {
             lines.extend(table::verdicts(report, style));
         }
         lines.extend(checks::checks(report, style));
-        for section in [checks::mutations, sections::reasons, sections::images, sections::recoveries, sections::proves, sections::notes] {
+        for section in [
+            checks::mutations,
+            sections::reasons,
+            sections::images,
+            sections::recoveries,
+            sections::proves,
+            sections::notes,
+        ] {
             let body = section(report, style);
             if !body.is_empty() {
                 lines.push(String::new());

@@ -79,7 +79,18 @@ pub(super) fn stacks(tree: &Node, base: &Path) -> Result<Vec<StackText>, Refusal
 fn stack(name: &str, at: Place, node: &Node, base: &Path) -> Result<StackText, Refusal> {
     named(name, &at, "stack", "_")?;
     let what = format!("stack `{name}`");
-    let known = ["folder", "compose", "env_file", "project", "profiles", "stores", "objectives", "backups", "waivers", "environment"];
+    let known = [
+        "folder",
+        "compose",
+        "env_file",
+        "project",
+        "profiles",
+        "stores",
+        "objectives",
+        "backups",
+        "waivers",
+        "environment",
+    ];
     only(node, &what, &known)?;
     let path = |key: &'static str| node.get(key).map(|n| path(n, key, base)).transpose();
     let compose = node.get("compose").map(|n| texts(n, "`compose`")).transpose()?.unwrap_or_default();

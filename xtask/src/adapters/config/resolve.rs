@@ -79,12 +79,15 @@ pub(super) fn resolve(text: StackText, base: &Path, environment: Lookup<'_>) -> 
         name,
     };
     not_inside_itself(&stack).map_err(|(cause, hint)| text.at.refuse(cause, hint))?;
-    Ok((stack, Findings {
-        compose: loaded.map(|l| l.project),
-        evidence: inferred.evidence,
-        coverage: covered,
-        environment: text.environment,
-    }))
+    Ok((
+        stack,
+        Findings {
+            compose: loaded.map(|l| l.project),
+            evidence: inferred.evidence,
+            coverage: covered,
+            environment: text.environment,
+        },
+    ))
 }
 
 /// A folder whose vault lies inside it would be backed up with all of its backups, each time with one more.

@@ -19,8 +19,10 @@ impl Vault {
     /// `Refusal` of kind `Integrity` for a catalog that cannot be understood, `Storage`.
     pub fn history(&self) -> Result<Vec<Committed>, Refusal> {
         let lines = catalog::read(&self.folder)?;
-        let removed: BTreeSet<&str> =
-            lines.iter().filter_map(|l| if let Line::Removed { id, .. } = l { Some(id.as_str()) } else { None }).collect();
+        let removed: BTreeSet<&str> = lines
+            .iter()
+            .filter_map(|l| if let Line::Removed { id, .. } = l { Some(id.as_str()) } else { None })
+            .collect();
         let committed = lines.iter().filter_map(|line| {
             let Line::Committed { id, .. } = line else { return None };
             Some(Committed { at: Id::parse(id)?.time, id: id.clone(), removed: removed.contains(id.as_str()) })

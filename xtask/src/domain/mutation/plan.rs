@@ -35,22 +35,22 @@ impl Dice {
 pub fn plan(subject: &Subject, seed: u64, count: u64) -> Vec<Mutant> {
     let mut spent = 0;
     let remade = subject.remade.as_ref().map_or(0, |n| (*n).min(count));
-    let open: Vec<Class> =
-        Class::ALL.into_iter().filter(|c| c.share() > 0 && c.hindered(subject).is_none()).collect();
-    (1..=count).filter_map(|number| {
-        let mut dice = Dice::of(seed, number);
-        if number > count - remade {
-            // Each kind in turn, so that few of them are still of every kind.
-            let at = usize::try_from((number - 1) % Class::REMADE.len() as u64).unwrap_or(0);
-            let class = Class::REMADE[at];
-            return Some(Mutant { number, class, change: Change::Remake(class, dice.roll()) });
-        }
-        let class = chosen(&open, &mut dice)?;
-        let change = change(class, subject, &mut dice, spent < subject.budget)?;
-        spent += cost(&change, subject);
-        Some(Mutant { number, class, change })
-    })
-    .collect()
+    let open: Vec<Class> = Class::ALL.into_iter().filter(|c| c.share() > 0 && c.hindered(subject).is_none()).collect();
+    (1..=count)
+        .filter_map(|number| {
+            let mut dice = Dice::of(seed, number);
+            if number > count - remade {
+                // Each kind in turn, so that few of them are still of every kind.
+                let at = usize::try_from((number - 1) % Class::REMADE.len() as u64).unwrap_or(0);
+                let class = Class::REMADE[at];
+                return Some(Mutant { number, class, change: Change::Remake(class, dice.roll()) });
+            }
+            let class = chosen(&open, &mut dice)?;
+            let change = change(class, subject, &mut dice, spent < subject.budget)?;
+            spent += cost(&change, subject);
+            Some(Mutant { number, class, change })
+        })
+        .collect()
 }
 
 fn chosen(open: &[Class], dice: &mut Dice) -> Option<Class> {
@@ -69,9 +69,9 @@ fn cost(change: &Change, subject: &Subject) -> u64 {
     match change {
         Change::Flip(name, ..) if is_artifact(subject, name) => length(name) + all,
         Change::Truncate(name, _) | Change::Append(name, _) => length(name),
-        Change::SwapArtifact(name) | Change::Redigest(Field::Artifact(name, _)) | Change::Resign(Field::Artifact(name, _)) => {
-            length(name) + all
-        }
+        Change::SwapArtifact(name)
+        | Change::Redigest(Field::Artifact(name, _))
+        | Change::Resign(Field::Artifact(name, _)) => length(name) + all,
         Change::WrongKey => all,
         _ => 0,
     }
@@ -100,7 +100,8 @@ fn change(class: Class, subject: &Subject, dice: &mut Dice, rich: bool) -> Optio
         Class::Flipped => {
             // Half of the bits are the data's own.
             let artifacts: Vec<&Shape> = cheap.iter().copied().filter(|f| f.part == Part::Artifact).collect();
-            let file = if dice.below(2) == 0 && !artifacts.is_empty() { any(dice, &artifacts) } else { any(dice, &cheap) }?;
+            let file =
+                if dice.below(2) == 0 && !artifacts.is_empty() { any(dice, &artifacts) } else { any(dice, &cheap) }?;
             Change::Flip(file.name, dice.below(file.bytes), u8::try_from(dice.below(8)).unwrap_or(0))
         }
         Class::Appended => {

@@ -1,7 +1,8 @@
 //! The plan is seeded, covers every class and every file, and keeps to its budget; a record of nothing is never green.
 
 use super::*;
-use std::collections::BTreeSet;
+use crate::domain::outcome::Outcome;
+use std::collections::{BTreeMap, BTreeSet};
 
 fn subject() -> Subject {
     let shape = |name: &str, bytes, part| Shape { name: name.into(), bytes, part };
@@ -68,14 +69,16 @@ fn a_spent_budget_leaves_large_files_alone_and_the_number_of_mutants_as_it_was()
     large.budget = 50_000_000_000;
     let all = plan(&large, 3, 500);
     assert_eq!(all.len(), 500);
-    let dear = all.iter().filter(|m| matches!(&m.change, Change::Flip(f, ..) | Change::Truncate(f, _) if f.starts_with("db")));
+    let dear =
+        all.iter().filter(|m| matches!(&m.change, Change::Flip(f, ..) | Change::Truncate(f, _) if f.starts_with("db")));
     let dear = dear.count();
     assert!((1..=8).contains(&dear), "{dear}");
 }
 
 #[test]
 fn a_record_is_green_only_when_something_was_refused_and_nothing_else_went_wrong() {
-    let class = |applied, killed| ClassRecord { class: Class::Flipped, applied, killed, by: BTreeMap::new(), left_out: None };
+    let class =
+        |applied, killed| ClassRecord { class: Class::Flipped, applied, killed, by: BTreeMap::new(), left_out: None };
     let record = |applied, killed, controls| {
         let mut record = MutationRecord::without("shop", 1, Outcome::Passed);
         record.classes = vec![class(applied, killed)];

@@ -58,7 +58,13 @@ impl Workshop {
                     _ => None,
                 };
                 let mut plain = self.set.plain(file)?.take(cut.unwrap_or(u64::MAX));
-                let stored = pipeline::store(&mut plain, &staging.path(&file.file), file.compression, staging.key(), &mut |_| {})?;
+                let stored = pipeline::store(
+                    &mut plain,
+                    &staging.path(&file.file),
+                    file.compression,
+                    staging.key(),
+                    &mut |_| {},
+                )?;
                 (file.plain, file.stored) = (stored.plain, stored.stored);
             }
             if let Some((class, pick)) = wrong {

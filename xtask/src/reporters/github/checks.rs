@@ -55,7 +55,8 @@ pub fn told(report: &Report, errors: &mut Vec<Told>, warnings: &mut Vec<Told>) {
         let title = format!("{} {}", check.word().to_uppercase(), check_name(check));
         for finding in &check.findings {
             let place = finding.file.clone().map(|file| (file, finding.line));
-            let told = Told { title: title.clone(), message: format!("{}\nhint: {}", finding.what, finding.next), place };
+            let told =
+                Told { title: title.clone(), message: format!("{}\nhint: {}", finding.what, finding.next), place };
             if finding.weight == Weight::Warning { warnings.push(told) } else { errors.push(told) }
         }
         match &check.outcome {

@@ -75,7 +75,9 @@ fn attack(report: &Report, record: &MutationRecord) -> TestSuite {
 fn outcome(class: &ClassRecord) -> Outcome {
     match (&class.left_out, class.applied) {
         (_, 1..) if class.killed == class.applied => Outcome::Passed,
-        (_, 1..) => Outcome::Failed(Why::new(format!("{} of {} were refused as they should", class.killed, class.applied))),
+        (_, 1..) => {
+            Outcome::Failed(Why::new(format!("{} of {} were refused as they should", class.killed, class.applied)))
+        }
         (Some(why), 0) => Outcome::Skipped(Why::new(why.clone())),
         (None, 0) => Outcome::Skipped(Why::new("no mutant of this kind was among those asked for")),
     }

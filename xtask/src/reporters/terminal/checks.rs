@@ -87,7 +87,8 @@ fn attack(record: &MutationRecord, style: &Style) -> Vec<String> {
     for class in record.classes.iter().filter(|c| c.applied > 0) {
         let by: Vec<String> = class.by.iter().map(|(by, n)| format!("{n} at {by}")).collect();
         let colour = if class.killed == class.applied { Ink::Faint } else { Ink::Bad };
-        let text = format!("  {:<17} {:>4} of {:<4} {}", class.class.word(), class.killed, class.applied, by.join(", "));
+        let text =
+            format!("  {:<17} {:>4} of {:<4} {}", class.class.word(), class.killed, class.applied, by.join(", "));
         lines.push(style.paint(colour, text.trim_end()));
     }
     let left_out = record.classes.iter().filter_map(|c| Some((c.class.word(), c.left_out.as_ref()?)));

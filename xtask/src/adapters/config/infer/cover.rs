@@ -29,7 +29,9 @@ pub(in crate::adapters::config) fn coverage(
         let stored = stores.iter().any(|s| s.service.as_deref() == Some(&service.name));
         let unknown = foreign.iter().find(|f| f.service == service.name);
         let what = match (unknown, server && !stored) {
-            (Some(foreign), _) => format!("service `{}` is {}: no engine backs that up yet", service.name, foreign.what),
+            (Some(foreign), _) => {
+                format!("service `{}` is {}: no engine backs that up yet", service.name, foreign.what)
+            }
             (None, true) => format!("service `{}` is PostgreSQL, and no store covers it", service.name),
             (None, false) => String::new(),
         };
