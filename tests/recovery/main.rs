@@ -52,4 +52,5 @@ mod sabotage;
 mod support;
 mod tidy;
 mod together;
+mod validate;
 mod vault_under_fire;

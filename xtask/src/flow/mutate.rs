@@ -14,12 +14,15 @@ use crate::domain::site::SiteSpec;
 use crate::domain::stack::Stack;
 use crate::flow::verify::{Engines, Verified, verify};
 use crate::flow::world::World;
+use crate::ports::Events;
 use anyhow::{Context, Result, ensure};
 use remade::Workshop;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use trial::Trial;
 
+mod files;
 mod remade;
 mod trial;
 
@@ -74,7 +77,15 @@ pub fn mutate(world: &World, order: Order<'_>) -> MutationRecord {
     record
 }
 
+/// Hears of hundreds of verifications, and tells nobody.
+struct Silence;
+
+impl Events for Silence {
+    fn tell(&self, _: Event) {}
+}
+
 fn attack(world: &World, order: Order<'_>) -> Result<MutationRecord> {
+    let silent = World { events: Arc::new(Silence), ..world.clone() };
     let protection = &order.stack.backups.protection;
     let vault = Vault::with(&order.stack.backups.vault, Access::of(protection)?);
     let (_, public) = vault.outline(order.set)?;
@@ -83,7 +94,7 @@ fn attack(world: &World, order: Order<'_>) -> Result<MutationRecord> {
     let scratch = PathBuf::from(site.scratch());
     let trial = Trial::prepare(&vault, &id, &scratch.join("trial")).context("copy the set")?;
     let mut bench = Bench {
-        world,
+        world: &silent,
         order,
         vault: Vault::with(trial.vault(), Access::of(protection)?),
         other: stranger_to(protection, &scratch)?,
@@ -93,7 +104,7 @@ fn attack(world: &World, order: Order<'_>) -> Result<MutationRecord> {
         id,
     };
     let mut notes = bench.settle(&trial)?;
-    let remade = bench.may_remake(&scratch)?;
+    let remade = bench.may_remake(&trial, &scratch)?;
     if let Err(why) = &remade {
         notes.push(format!("no mutant was made anew and restored: {why}"));
     }
@@ -198,11 +209,12 @@ impl Bench<'_> {
     }
 
     /// How many mutants are made anew, or why none.
-    fn may_remake(&mut self, scratch: &Path) -> Result<Result<u64, String>> {
+    fn may_remake(&mut self, trial: &Trial, scratch: &Path) -> Result<Result<u64, String>> {
         if self.level < Level::L2 {
             return Ok(Err("the set cannot be read here".to_owned()));
         }
-        let set = self.vault.find(&self.id)?;
+        let whole = Vault::with(trial.base(), Access::of(&self.order.stack.backups.protection)?);
+        let set = whole.find(&self.id)?;
         let mut most = 25;
         for component in &set.manifest.components {
             let store =

@@ -1,7 +1,8 @@
 //! The plan is seeded, covers every class and every file, and keeps to its budget; a record of nothing is never green.
 
 use super::*;
-use std::collections::BTreeSet;
+use crate::domain::outcome::Outcome;
+use std::collections::{BTreeMap, BTreeSet};
 
 fn subject() -> Subject {
     let shape = |name: &str, bytes, part| Shape { name: name.into(), bytes, part };

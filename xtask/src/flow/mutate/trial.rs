@@ -1,6 +1,7 @@
 //! A private copy of a set with the set before it, and a vault made of links to that copy in which one thing is spoiled at a time. What
 //! is spoiled is always a new file: nothing is ever written through a link.
 
+use super::files::{copy_folder, make_folder, names, same, write_new};
 use crate::archive::catalog::{self, Line};
 use crate::archive::vault::Vault;
 use crate::archive::{manifest, signature};
@@ -12,7 +13,7 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// See the file's header.
@@ -57,6 +58,11 @@ impl Trial {
         Ok(Self { base, vault: stage, aside, id: id.to_owned(), before })
     }
 
+    /// The copy, which nothing spoils.
+    pub(super) fn base(&self) -> &Path {
+        &self.base
+    }
+
     /// The vault that is spoiled.
     pub(super) fn vault(&self) -> &Path {
         &self.vault
@@ -75,10 +81,16 @@ impl Trial {
             let bytes = fs::metadata(self.base.join(&self.id).join(&name))?.len();
             files.push(Shape { name, bytes, part });
         }
+        // The very same bytes in the place of one another are no change.
         let shared = |set: &String| -> Result<Vec<String>> {
-            let theirs = names(&self.base.join(set))?;
-            let ours = files.iter().filter(|f| f.part == Part::Artifact).map(|f| f.name.clone());
-            Ok(ours.filter(|name| theirs.contains(name)).collect())
+            let (theirs, ours) = (self.base.join(set), self.base.join(&self.id));
+            let mut shared = Vec::new();
+            for file in files.iter().filter(|f| f.part == Part::Artifact && theirs.join(&f.name).exists()) {
+                if !same(&theirs.join(&file.name), &ours.join(&file.name))? {
+                    shared.push(file.name.clone());
+                }
+            }
+            Ok(shared)
         };
         let before = self.before.as_ref().map(shared).transpose()?;
         let encrypted = files.iter().any(|f| f.name == manifest::REST_NAME);
@@ -329,74 +341,4 @@ fn later(id: &str) -> Option<String> {
     let at = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", time).ok()?;
     let at = at.checked_add(jiff::Span::new().minutes(1)).ok()?;
     Some(format!("{}-{:06}-{random}", at.strftime("%Y%m%dT%H%M%SZ"), number + 1))
-}
-
-fn names(folder: &Path) -> Result<Vec<String>> {
-    let entries = fs::read_dir(folder).with_context(|| format!("read {}", folder.display()))?;
-    let mut names = Vec::new();
-    for entry in entries {
-        let name = entry?.file_name().into_string();
-        names.push(name.map_err(|name| anyhow::anyhow!("{} is no name of ours", name.display()))?);
-    }
-    names.sort_unstable();
-    Ok(names)
-}
-
-fn make_folder(path: &Path) -> Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    Ok(fs::DirBuilder::new().mode(0o700).create(path)?)
-}
-
-/// Copies regular files only; where the file system can, blocks are shared and nothing is copied.
-fn copy_folder(from: &Path, to: &Path) -> Result<()> {
-    make_folder(to)?;
-    for name in names(from)? {
-        if fs::symlink_metadata(from.join(&name))?.is_file() {
-            fs::copy(from.join(&name), to.join(&name)).with_context(|| format!("copy {name}; TMPDIR says where to"))?;
-        }
-    }
-    Ok(())
-}
-
-fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    Ok(file.write_all(bytes)?)
-}
-
-/// Whether two folders hold the same: names, kinds and bytes.
-fn same(one: &Path, other: &Path) -> Result<bool> {
-    let (a, b) = (fs::symlink_metadata(one)?, fs::symlink_metadata(other)?);
-    if a.file_type() != b.file_type() {
-        return Ok(false);
-    }
-    if a.is_dir() {
-        let (ours, theirs) = (names(one)?, names(other)?);
-        if ours != theirs {
-            return Ok(false);
-        }
-        for name in ours {
-            if !same(&one.join(&name), &other.join(&name))? {
-                return Ok(false);
-            }
-        }
-        return Ok(true);
-    }
-    if (a.dev(), a.ino()) == (b.dev(), b.ino()) {
-        return Ok(true);
-    }
-    Ok(a.len() == b.len() && same_bytes(File::open(one)?, File::open(other)?)?)
-}
-
-fn same_bytes(mut one: File, mut other: File) -> Result<bool> {
-    let (mut a, mut b) = (vec![0; 1 << 16], vec![0; 1 << 16]);
-    loop {
-        let n = one.read(&mut a)?;
-        if n == 0 {
-            return Ok(true);
-        }
-        other.read_exact(&mut b[..n])?;
-        if a[..n] != b[..n] {
-            return Ok(false);
-        }
-    }
 }
