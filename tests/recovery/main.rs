@@ -45,6 +45,7 @@ mod postgres_engine;
 mod protected;
 mod reports;
 mod sabotage;
+mod simulator;
 mod support;
 mod tidy;
 mod vault_under_fire;

@@ -9,6 +9,7 @@ use crate::domain::artifact::{Fingerprint, StoredFile};
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::domain::stack::Compression;
 use anyhow::{Context, Result};
+use std::cell::Cell;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
@@ -109,9 +110,14 @@ fn pump(
     key: Option<&SetKey>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Stored> {
-    let counted = Counted { file, tally: Tally::default() };
+    let failed = Cell::new(None);
+    let counted = Counted { file, tally: Tally::default(), failed: &failed };
     let sink = match key {
-        Some(key) => Sink::Sealed(Box::new(key.sealing(counted)?)),
+        // The encryption writes its header at once, and does not hand on why that failed.
+        Some(key) => Sink::Sealed(Box::new(key.sealing(counted).map_err(|error| match failed.get() {
+            Some(errno) => full(&io::Error::from_raw_os_error(errno), 1),
+            None => error,
+        })?)),
         None => Sink::Clear(counted),
     };
     let mut encoder = Encoder::new(compression, sink).map_err(|e| full(&e, 0))?;
@@ -149,11 +155,13 @@ fn producer(error: io::Error, after: u64) -> anyhow::Error {
 struct Counted<'f> {
     file: &'f mut dyn Opened,
     tally: Tally,
+    /// Why the file took no more.
+    failed: &'f Cell<Option<i32>>,
 }
 
 impl Write for Counted<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let n = self.file.write(bytes)?;
+        let n = self.file.write(bytes).inspect_err(|e| self.failed.set(e.raw_os_error()))?;
         self.tally.update(&bytes[..n]);
         Ok(n)
     }
