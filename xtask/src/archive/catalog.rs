@@ -93,6 +93,14 @@ pub(super) fn missing(lines: &[Line], sets: &[Public]) -> Vec<Line> {
     sets.iter().filter(|set| !known.contains(set.outline.id.as_str())).map(Line::of).collect()
 }
 
+/// SHA-256 of the manifest with which this set was committed.
+pub(super) fn digest_of(lines: &[Line], of: &str) -> Option<String> {
+    lines.iter().find_map(|line| match line {
+        Line::Committed { id, manifest_sha256, .. } if id == of => Some(manifest_sha256.clone()),
+        _ => None,
+    })
+}
+
 fn committed(line: &Line) -> Option<&str> {
     if let Line::Committed { id, .. } = line { Some(id) } else { None }
 }

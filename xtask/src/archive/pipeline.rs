@@ -111,14 +111,15 @@ fn pump(
     progress: &mut dyn FnMut(u64),
 ) -> Result<Stored> {
     let refused = Cell::new(None);
-    let full = |e: &io::Error, chunk: usize| {
-        // What encrypts tells of the disk's own error in words only.
-        let own = refused.get().map(io::Error::from_raw_os_error);
-        full(own.as_ref().unwrap_or(e), chunk)
-    };
+    // What encrypts tells of the disk's own error in words only, if at all.
+    let own = || refused.get().map(io::Error::from_raw_os_error);
+    let full = |e: &io::Error, chunk: usize| full(own().as_ref().unwrap_or(e), chunk);
     let counted = Counted { file, tally: Tally::default(), refused: &refused };
     let sink = match key {
-        Some(key) => Sink::Sealed(Box::new(key.sealing(counted).map_err(|e| full(&io::Error::other(e), 1))?)),
+        Some(key) => {
+            let sealing = key.sealing(counted).map_err(|error| own().map_or(error, |e| full(&e, 1)))?;
+            Sink::Sealed(Box::new(sealing))
+        }
         None => Sink::Clear(counted),
     };
     let mut encoder = Encoder::new(compression, sink).map_err(|e| full(&e, 0))?;
