@@ -48,4 +48,5 @@ mod sabotage;
 mod simulator;
 mod support;
 mod tidy;
+mod vault_syscalls;
 mod vault_under_fire;
