@@ -1,11 +1,11 @@
 //! The lock on a vault: one run at a time, and whoever is refused learns who holds it. The kernel drops it when its holder
 //! dies, however that happens. It must not know what is done under it.
 
-use super::disk::{self, Disk, Links, Opened};
+use super::disk::{self, Disk, Opened};
 use crate::domain::refusal::{Refusal, RefusalKind};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 use std::path::Path;
 
 /// The lock file's name in a vault. It stays there: removing it would let two runs hold two locks.
