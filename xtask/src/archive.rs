@@ -6,7 +6,7 @@ pub mod audit;
 pub mod catalog;
 mod checked;
 mod digest;
-mod disk;
+pub mod disk;
 pub mod foreign;
 pub mod keys;
 mod lock;

@@ -1,14 +1,11 @@
 //! A vault's audit log: one line a deed, appended under a lock of its own and never rewritten. It must not know what a deed means.
 
-use super::disk;
+use super::disk::{self, Kind, Links};
 use super::vault::Vault;
 use crate::domain::deed::Deed;
 use crate::domain::refusal::Refusal;
 use anyhow::{Context, Result};
-use rustix::fs::{FlockOperation, OFlags, flock};
-use std::fs::OpenOptions;
 use std::io::{Read, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::PathBuf;
 
 /// Its name in a vault.
@@ -29,21 +26,19 @@ impl Vault {
     /// # Errors
     /// `Refusal` of kind `Storage`.
     pub fn record(&self, deed: &Deed) -> Result<()> {
-        if !self.folder().is_dir() {
+        let on = self.on();
+        if !on.look(self.folder(), Links::Followed).is_ok_and(|found| found.kind == Kind::Folder) {
             return Ok(());
         }
         let path = self.audit();
-        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC).bits().cast_signed();
-        let mut options = OpenOptions::new();
-        options.read(true).append(true).create(true).mode(0o600).custom_flags(flags);
-        let mut file = options.open(&path).map_err(|e| disk::storage(&e, "open", &path, None))?;
+        let mut file = on.extend(&path).map_err(|e| disk::storage(on, &e, "open", &path, None))?;
         // Held for one short write; the kernel drops it when its holder dies.
-        flock(&file, FlockOperation::LockExclusive).map_err(|e| disk::storage(&e.into(), "lock", &path, None))?;
+        file.lock().map_err(|e| disk::storage(on, &e, "lock", &path, None))?;
         let mut text = Vec::new();
-        let length = file.metadata().map_err(|e| disk::reading(&e, &path))?.len();
+        let length = file.look().map_err(|e| disk::reading(&e, &path))?.bytes;
         let mut last = [b'\n'];
         if length > 0 {
-            file.read_exact_at(&mut last, length - 1).map_err(|e| disk::reading(&e, &path))?;
+            file.read_at(&mut last, length - 1).map_err(|e| disk::reading(&e, &path))?;
         }
         // A line that a crash cut short stays as it is, and spoils no other.
         if last != [b'\n'] {
@@ -51,9 +46,9 @@ impl Vault {
         }
         serde_json::to_writer(&mut text, deed).context("write the audit log")?;
         text.push(b'\n');
-        let written = file.write_all(&text).and_then(|()| file.sync_all());
-        written.map_err(|e| disk::storage(&e, "write", &path, Some(text.len() as u64)))?;
-        if length == 0 { disk::sync_folder(self.folder()) } else { Ok(()) }
+        let written = file.write_all(&text).and_then(|()| file.sync());
+        written.map_err(|e| disk::storage(on, &e, "write", &path, Some(text.len() as u64)))?;
+        if length == 0 { disk::sync_folder(on, self.folder()) } else { Ok(()) }
     }
 
     /// Every deed that was written down, oldest first, and how many lines are none (cut short by a crash, or meddled with).
@@ -62,11 +57,11 @@ impl Vault {
     /// `Refusal` of kind `Integrity` (it is no regular file) or `Storage`.
     pub fn deeds(&self) -> Result<(Vec<Deed>, usize), Refusal> {
         let path = self.audit();
-        if std::fs::symlink_metadata(&path).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {
+        if disk::is_missing(self.on(), &path) {
             return Ok((Vec::new(), 0));
         }
         let mut text = Vec::new();
-        disk::open(&path)?.take(MOST_BYTES).read_to_end(&mut text).map_err(|e| disk::reading(&e, &path))?;
+        disk::open(self.on(), &path)?.take(MOST_BYTES).read_to_end(&mut text).map_err(|e| disk::reading(&e, &path))?;
         let lines = || text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         let deeds: Vec<Deed> = lines().filter_map(|line| serde_json::from_slice(line).ok()).collect();
         let others = lines().count() - deeds.len();

@@ -1,16 +1,13 @@
 //! The catalog of a vault: one line a set, in the order in which they were committed, never rewritten. Each line repeats what the
 //! manifests say of their order, so that a set that was taken away, or put back, is noticed. It must not know what sets hold.
 
-use super::disk;
+use super::disk::{self, Disk};
 use super::manifest::Public;
 use crate::domain::refusal::Refusal;
 use anyhow::{Context, Result};
-use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::fs::OpenOptions;
-use std::io::{Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::Read;
 use std::path::Path;
 
 /// Its name in a vault.
@@ -62,13 +59,13 @@ impl Line {
 ///
 /// # Errors
 /// `Refusal` of kind `Integrity` for a line that is none, `Storage`.
-pub(super) fn read(vault: &Path) -> Result<Vec<Line>, Refusal> {
+pub(super) fn read(on: &dyn Disk, vault: &Path) -> Result<Vec<Line>, Refusal> {
     let path = vault.join(NAME);
-    if std::fs::symlink_metadata(&path).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {
+    if disk::is_missing(on, &path) {
         return Ok(Vec::new());
     }
     let mut text = String::new();
-    let file = disk::open(&path)?;
+    let file = disk::open(on, &path)?;
     file.take(MOST_BYTES).read_to_string(&mut text).map_err(|e| disk::reading(&e, &path))?;
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
     let line = |(number, line): (usize, &str)| {
@@ -78,34 +75,16 @@ pub(super) fn read(vault: &Path) -> Result<Vec<Line>, Refusal> {
 }
 
 /// Appends lines, durable on return. A half line that a crash left is ended first, so that it spoils no other.
-pub(super) fn append(vault: &Path, lines: &[Line]) -> Result<()> {
+pub(super) fn append(on: &dyn Disk, vault: &Path, lines: &[Line]) -> Result<()> {
     if lines.is_empty() {
         return Ok(());
     }
-    let path = vault.join(NAME);
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC).bits().cast_signed();
-    let opened = OpenOptions::new().read(true).append(true).create(true).mode(0o600).custom_flags(flags).open(&path);
-    let mut file = opened.map_err(|e| disk::storage(&e, "open", &path, None))?;
     let mut text = Vec::new();
-    let length = file.metadata().map_err(|e| disk::reading(&e, &path))?.len();
-    let ended = whole_length(&path)?;
-    if ended < length {
-        file.set_len(ended).map_err(|e| disk::storage(&e, "mend", &path, None))?;
-    }
     for line in lines {
         serde_json::to_writer(&mut text, line).context("write the catalog")?;
         text.push(b'\n');
     }
-    let written = file.write_all(&text).and_then(|()| file.sync_all());
-    written.map_err(|e| disk::storage(&e, "write", &path, Some(text.len() as u64)))?;
-    disk::sync_folder(vault)
-}
-
-/// How many bytes belong to whole lines.
-fn whole_length(path: &Path) -> Result<u64> {
-    let mut bytes = Vec::new();
-    disk::open(path)?.take(MOST_BYTES).read_to_end(&mut bytes).map_err(|e| disk::reading(&e, path))?;
-    Ok(bytes.iter().rposition(|b| *b == b'\n').map_or(0, |end| end as u64 + 1))
+    disk::append(on, vault, NAME, &text, MOST_BYTES)
 }
 
 /// The lines that are missing for these sets, oldest first: a run that died between its commit and its line leaves one.

@@ -2,12 +2,11 @@
 //! It must not know what the bytes are for.
 
 use super::digest::Tally;
-use super::disk;
+use super::disk::{self, Disk, Opened as OpenFile};
 use super::set_key::SetKey;
 use crate::domain::artifact::{Fingerprint, StoredFile};
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::domain::stack::Compression;
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -37,8 +36,8 @@ pub(super) struct Checked {
 
 impl Checked {
     /// Opens the file and compares its size, reading nothing.
-    pub(super) fn open(path: &Path, wanted: &StoredFile, key: Option<&SetKey>) -> Result<Self, Refusal> {
-        let file = disk::open_sized(path, wanted.stored.bytes)?;
+    pub(super) fn open(on: &dyn Disk, path: &Path, wanted: &StoredFile, key: Option<&SetKey>) -> Result<Self, Refusal> {
+        let file = disk::open_sized(on, path, wanted.stored.bytes)?;
         let stored = Arc::new(Mutex::new(Tally::default()));
         let source = BufReader::with_capacity(BUFFER, Source { file, tally: Arc::clone(&stored) });
         let source = match key {
@@ -179,7 +178,7 @@ struct Carried(#[source] Refusal);
 
 /// The file, counted and digested on the way.
 struct Source {
-    file: File,
+    file: Box<dyn OpenFile>,
     tally: Arc<Mutex<Tally>>,
 }
 

@@ -1,14 +1,11 @@
 //! The lock on a vault: one run at a time, and whoever is refused learns who holds it. The kernel drops it when its holder
 //! dies, however that happens. It must not know what is done under it.
 
-use super::disk;
+use super::disk::{self, Disk, Opened};
 use crate::domain::refusal::{Refusal, RefusalKind};
 use anyhow::{Context, Result};
-use rustix::fs::{FlockOperation, OFlags, flock};
 use serde::{Deserialize, Serialize};
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{Read, Write};
 use std::path::Path;
 
 /// The lock file's name in a vault. It stays there: removing it would let two runs hold two locks.
@@ -24,25 +21,20 @@ struct Holder {
 
 /// The held lock; dropping it lets go.
 #[derive(Debug)]
-pub(super) struct Lock(File);
+pub(super) struct Lock(Box<dyn Opened>);
 
 impl Lock {
     /// Takes the lock of this vault at once, or says who holds it.
-    pub(super) fn take(vault: &Path, run: &str, now: jiff::Timestamp) -> Result<Self> {
+    pub(super) fn take(on: &dyn Disk, vault: &Path, run: &str, now: jiff::Timestamp) -> Result<Self> {
         let path = vault.join(NAME);
-        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC).bits().cast_signed();
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(flags);
-        let mut file = options.open(&path).map_err(|e| disk::storage(&e, "lock", &path, None))?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => return Err(held(&mut file, vault).into()),
-            Err(e) => return Err(disk::storage(&e.into(), "lock", &path, None)),
+        let mut file = on.extend(&path).map_err(|e| disk::storage(on, &e, "lock", &path, None))?;
+        if !file.lock_now().map_err(|e| disk::storage(on, &e, "lock", &path, None))? {
+            return Err(held(file, vault).into());
         }
         let holder = Holder { pid: std::process::id(), run: run.to_owned(), started_at: now.to_string() };
         let text = serde_json::to_vec(&holder).context("write the lock's holder")?;
-        let written = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(&text));
-        written.map_err(|e| disk::storage(&e, "lock", &path, Some(text.len() as u64)))?;
+        let written = file.cut(0).and_then(|()| file.write_all(&text));
+        written.map_err(|e| disk::storage(on, &e, "lock", &path, Some(text.len() as u64)))?;
         Ok(Self(file))
     }
 }
@@ -50,12 +42,12 @@ impl Lock {
 impl Drop for Lock {
     fn drop(&mut self) {
         // The name goes first, so that nobody is ever told of a holder that has let go.
-        let _ = self.0.set_len(0);
-        let _ = flock(&self.0, FlockOperation::Unlock);
+        let _ = self.0.cut(0);
+        self.0.unlock();
     }
 }
 
-fn held(file: &mut File, vault: &Path) -> Refusal {
+fn held(file: Box<dyn Opened>, vault: &Path) -> Refusal {
     let mut text = String::new();
     let _ = file.take(4096).read_to_string(&mut text);
     let by = match serde_json::from_str::<Holder>(&text) {

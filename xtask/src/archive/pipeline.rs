@@ -3,13 +3,12 @@
 
 use super::checked::Checked;
 use super::digest::Tally;
-use super::disk;
+use super::disk::{self, Disk, HostDisk, Opened};
 use super::set_key::SetKey;
 use crate::domain::artifact::{Fingerprint, StoredFile};
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::domain::stack::Compression;
 use anyhow::{Context, Result};
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
@@ -42,10 +41,26 @@ pub fn store(
     key: Option<&SetKey>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Stored> {
-    let file = disk::create(to)?;
-    let stored = pump(from, &file, to, compression, key, progress);
+    store_on(&HostDisk, from, to, compression, key, progress)
+}
+
+/// As [`store`], on this disk.
+pub(super) fn store_on(
+    on: &dyn Disk,
+    from: &mut dyn Read,
+    to: &Path,
+    compression: Compression,
+    key: Option<&SetKey>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Stored> {
+    let mut file = disk::create(on, to)?;
+    let full = |e: &io::Error, chunk: usize| disk::storage(on, e, "write", to, Some(chunk as u64));
+    let stored = pump(from, file.as_mut(), &full, compression, key, progress).and_then(|stored| {
+        file.sync().map_err(|e| full(&e, 1))?;
+        Ok(stored)
+    });
     if stored.is_err() {
-        let _ = std::fs::remove_file(to);
+        let _ = on.remove_file(to);
     }
     stored.with_context(|| format!("store {}", to.display()))
 }
@@ -57,7 +72,17 @@ pub fn store(
 /// # Errors
 /// `Refusal` of kind `Integrity` (missing, wrong size, not a regular file) or `Storage`.
 pub fn open(path: &Path, file: &StoredFile, key: Option<&SetKey>) -> Result<Box<dyn Read + Send>> {
-    Ok(Box::new(Checked::open(path, file, key)?))
+    open_on(&HostDisk, path, file, key)
+}
+
+/// As [`open`], on this disk.
+pub(super) fn open_on(
+    on: &dyn Disk,
+    path: &Path,
+    file: &StoredFile,
+    key: Option<&SetKey>,
+) -> Result<Box<dyn Read + Send>> {
+    Ok(Box::new(Checked::open(on, path, file, key)?))
 }
 
 /// Reads a stored file to its end, so that every size and digest is compared.
@@ -65,7 +90,12 @@ pub fn open(path: &Path, file: &StoredFile, key: Option<&SetKey>) -> Result<Box<
 /// # Errors
 /// As [`open`] and its reader.
 pub fn verify(path: &Path, file: &StoredFile, key: Option<&SetKey>) -> Result<()> {
-    let mut reader = Checked::open(path, file, key)?;
+    verify_on(&HostDisk, path, file, key)
+}
+
+/// As [`verify`], on this disk.
+pub(super) fn verify_on(on: &dyn Disk, path: &Path, file: &StoredFile, key: Option<&SetKey>) -> Result<()> {
+    let mut reader = Checked::open(on, path, file, key)?;
     let mut buffer = vec![0; CHUNK];
     while reader.read(&mut buffer)? > 0 {}
     Ok(())
@@ -73,13 +103,12 @@ pub fn verify(path: &Path, file: &StoredFile, key: Option<&SetKey>) -> Result<()
 
 fn pump(
     from: &mut dyn Read,
-    file: &File,
-    path: &Path,
+    file: &mut dyn Opened,
+    full: &dyn Fn(&io::Error, usize) -> anyhow::Error,
     compression: Compression,
     key: Option<&SetKey>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Stored> {
-    let full = |e: &io::Error, chunk: usize| disk::storage(e, "write", path, Some(chunk as u64));
     let counted = Counted { file, tally: Tally::default() };
     let sink = match key {
         Some(key) => Sink::Sealed(Box::new(key.sealing(counted)?)),
@@ -100,7 +129,6 @@ fn pump(
         progress(plain.bytes());
     }
     let stored = encoder.finish().map_err(|e| full(&e, 1))?.tally.finish();
-    file.sync_all().map_err(|e| full(&e, 1))?;
     Ok(Stored { plain: plain.finish(), stored })
 }
 
@@ -119,7 +147,7 @@ fn producer(error: io::Error, after: u64) -> anyhow::Error {
 
 /// The file, counted and digested on the way.
 struct Counted<'f> {
-    file: &'f File,
+    file: &'f mut dyn Opened,
     tally: Tally,
 }
 

@@ -1,10 +1,11 @@
 //! A committed set, and what makes a folder one. It must not know how sets come to be.
 
 use super::access::Access;
+use super::disk::{self, Disk, Kind, Links};
 use super::manifest::{self, Id, Public};
 use super::reading::Reading;
 use super::set_key::SetKey;
-use super::{digest, disk, pipeline, signature};
+use super::{digest, pipeline, signature};
 use crate::domain::artifact::{Manifest, Outline, StoredFile};
 use crate::domain::refusal::Refusal;
 use anyhow::{Context, Result};
@@ -16,6 +17,7 @@ use std::sync::Arc;
 /// A committed set that can be read. As long as it or a clone of it is there, nobody removes the set.
 #[derive(Debug, Clone)]
 pub struct BackupSet {
+    disk: Arc<dyn Disk>,
     /// Its folder.
     pub folder: PathBuf,
     /// Its manifest.
@@ -26,23 +28,30 @@ pub struct BackupSet {
 }
 
 impl BackupSet {
-    pub(super) fn new(folder: PathBuf, manifest: Manifest, key: Option<SetKey>, reading: Arc<Reading>) -> Self {
-        Self { folder, manifest, key, _reading: reading }
+    pub(super) fn new(
+        disk: Arc<dyn Disk>,
+        folder: PathBuf,
+        manifest: Manifest,
+        key: Option<SetKey>,
+        reading: Arc<Reading>,
+    ) -> Self {
+        Self { disk, folder, manifest, key, _reading: reading }
     }
 
     /// Opens what is public of a set with the keys that there are.
     pub(super) fn open(
+        disk: Arc<dyn Disk>,
         folder: PathBuf,
         public: Public,
         access: &Access,
         reading: Arc<Reading>,
     ) -> Result<Self, Refusal> {
         match (public.whole, &public.outline.seal) {
-            (Some(manifest), _) => Ok(Self::new(folder, manifest, None, reading)),
+            (Some(manifest), _) => Ok(Self::new(disk, folder, manifest, None, reading)),
             (None, Some(seal)) => {
-                let key = key_of(&folder, &seal.recipient, access)?;
-                let manifest = rest(&folder, &public.outline, &key)?;
-                Ok(Self::new(folder, manifest, Some(key), reading))
+                let key = key_of(&*disk, &folder, &seal.recipient, access)?;
+                let manifest = rest(&*disk, &folder, &public.outline, &key)?;
+                Ok(Self::new(disk, folder, manifest, Some(key), reading))
             }
             (None, None) => Err(disk::damaged(&folder, "its manifest has neither content nor a key")),
         }
@@ -53,7 +62,7 @@ impl BackupSet {
     /// # Errors
     /// As [`pipeline::open`].
     pub fn plain(&self, file: &StoredFile) -> Result<Box<dyn Read + Send>> {
-        pipeline::open(&self.folder.join(&file.file), file, self.key.as_ref())
+        pipeline::open_on(self.disk.as_ref(), &self.folder.join(&file.file), file, self.key.as_ref())
     }
 
     /// Reads the manifest and every file again and compares all sizes and digests. Returns the stored bytes read.
@@ -61,11 +70,12 @@ impl BackupSet {
     /// # Errors
     /// `Refusal` of kind `Integrity` or `Storage`.
     pub fn verify(&self) -> Result<u64> {
-        let found = sound(&self.folder, &self.manifest.id, &Access::default());
+        let on = self.disk.as_ref();
+        let found = sound(on, &self.folder, &self.manifest.id, &Access::default());
         let public = found.map_err(|why| disk::damaged(&self.folder, &why))?;
         let found = match (public.whole, &self.key) {
             (Some(manifest), _) => manifest,
-            (None, Some(key)) => rest(&self.folder, &public.outline, key)?,
+            (None, Some(key)) => rest(on, &self.folder, &public.outline, key)?,
             (None, None) => return Err(disk::damaged(&self.folder, "it was encrypted since").into()),
         };
         if found != self.manifest {
@@ -73,7 +83,7 @@ impl BackupSet {
         }
         let mut bytes = 0;
         for file in found.components.iter().flat_map(|c| &c.files) {
-            pipeline::verify(&self.folder.join(&file.file), file, self.key.as_ref())
+            pipeline::verify_on(on, &self.folder.join(&file.file), file, self.key.as_ref())
                 .with_context(|| format!("verify {}", self.manifest.id))?;
             bytes += file.stored.bytes;
         }
@@ -82,12 +92,13 @@ impl BackupSet {
 }
 
 /// Reads every stored byte and compares its digest; needs no key. Returns the bytes read.
-pub(super) fn verify_stored(folder: &Path, outline: &Outline) -> Result<u64, Refusal> {
+pub(super) fn verify_stored(on: &dyn Disk, folder: &Path, outline: &Outline) -> Result<u64, Refusal> {
     let files = outline.components.iter().flat_map(|c| &c.files).map(|f| (f.file.as_str(), &f.stored));
     let mut bytes = 0;
     for (name, stored) in files.chain(outline.rest.iter().map(|rest| (manifest::REST_NAME, rest))) {
         let path = folder.join(name);
-        let found = digest::of_reader(disk::open_sized(&path, stored.bytes)?).map_err(|e| disk::reading(&e, &path))?;
+        let file = disk::open_sized(on, &path, stored.bytes)?;
+        let found = digest::of_reader(file).map_err(|e| disk::reading(&e, &path))?;
         if found != *stored {
             let what = format!("its SHA-256 is {}, the manifest says {}", found.sha256, stored.sha256);
             return Err(disk::damaged(&path, &what));
@@ -99,36 +110,34 @@ pub(super) fn verify_stored(folder: &Path, outline: &Outline) -> Result<u64, Ref
 
 /// What everybody may know of a folder that is a sound set as far as can be seen without reading artifacts: see level 0 of
 /// `verify`.
-pub(super) fn sound(folder: &Path, id: &str, access: &Access) -> Result<Public, String> {
-    let kind = std::fs::symlink_metadata(folder).map_err(|e| e.to_string())?.file_type();
-    if !kind.is_dir() {
+pub(super) fn sound(on: &dyn Disk, folder: &Path, id: &str, access: &Access) -> Result<Public, String> {
+    if on.look(folder, Links::Refused).map_err(|e| e.to_string())?.kind != Kind::Folder {
         return Err("is not a folder".to_owned());
     }
     if Id::parse(id).is_none() {
         return Err("is not named like a backup set".to_owned());
     }
-    let bytes = record(folder, manifest::NAME)?;
+    let bytes = record(on, folder, manifest::NAME)?;
     if !access.trust.is_empty() {
-        let signed = record(folder, signature::NAME).map_err(|why| format!("is not signed: {why}"))?;
+        let signed = record(on, folder, signature::NAME).map_err(|why| format!("is not signed: {why}"))?;
         access.trust.check(&bytes, &String::from_utf8_lossy(&signed))?;
     }
-    let public = manifest::read(&bytes, &record(folder, manifest::DIGEST_NAME)?, id)?;
+    let public = manifest::read(&bytes, &record(on, folder, manifest::DIGEST_NAME)?, id)?;
     let mut promised: BTreeSet<&str> = [manifest::NAME, manifest::DIGEST_NAME, signature::NAME].into();
     for file in public.outline.components.iter().flat_map(|c| &c.files) {
         promised.insert(&file.file);
-        disk::open_sized(&folder.join(&file.file), file.stored.bytes).map_err(|refusal| refusal.message)?;
+        disk::open_sized(on, &folder.join(&file.file), file.stored.bytes).map_err(|refusal| refusal.message)?;
     }
     if let Some(rest) = &public.outline.rest {
         promised.insert(manifest::REST_NAME);
-        disk::open_sized(&folder.join(manifest::REST_NAME), rest.bytes).map_err(|refusal| refusal.message)?;
+        disk::open_sized(on, &folder.join(manifest::REST_NAME), rest.bytes).map_err(|refusal| refusal.message)?;
     }
     let mut keys = 0;
-    for entry in std::fs::read_dir(folder).map_err(|e| e.to_string())? {
-        let name = entry.map_err(|e| e.to_string())?.file_name();
+    for name in on.folder(folder, Links::Refused).and_then(|folder| folder.names()).map_err(|e| e.to_string())? {
         match name.to_str() {
             Some(name) if promised.contains(name) => {}
             Some(name) if public.outline.seal.is_some() && manifest::wrapped_key(name).is_some() => {
-                if manifest::key_name(&record(folder, name)?) != name {
+                if manifest::key_name(&record(on, folder, name)?) != name {
                     return Err(format!("{name} is not what its own name says: it was changed"));
                 }
                 keys += 1;
@@ -143,14 +152,14 @@ pub(super) fn sound(folder: &Path, id: &str, access: &Access) -> Result<Public, 
 }
 
 /// The key of an encrypted set: the first of its key files that opens and fits the manifest.
-fn key_of(folder: &Path, recipient: &str, access: &Access) -> Result<SetKey, Refusal> {
-    let names = std::fs::read_dir(folder).map_err(|e| disk::reading(&e, folder))?;
-    let names = names.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+fn key_of(on: &dyn Disk, folder: &Path, recipient: &str, access: &Access) -> Result<SetKey, Refusal> {
+    let names = on.folder(folder, Links::Refused).and_then(|folder| folder.names());
+    let names = names.map_err(|e| disk::reading(&e, folder))?.into_iter().filter_map(|name| name.into_string().ok());
     let mut names: Vec<String> = names.filter(|name| manifest::wrapped_key(name).is_some()).collect();
     names.sort_unstable();
     let mut last = None;
     for name in names {
-        let wrapped = record(folder, &name).map_err(|why| disk::damaged(folder, &why))?;
+        let wrapped = record(on, folder, &name).map_err(|why| disk::damaged(folder, &why))?;
         match SetKey::unwrapped(&wrapped, &access.keys) {
             Ok(key) if key.recipient() == recipient => return Ok(key),
             Ok(_) => last = Some(disk::damaged(&folder.join(&name), "holds the key of another set")),
@@ -161,10 +170,10 @@ fn key_of(folder: &Path, recipient: &str, access: &Access) -> Result<SetKey, Ref
 }
 
 /// The whole manifest of an encrypted set.
-fn rest(folder: &Path, outline: &Outline, key: &SetKey) -> Result<Manifest, Refusal> {
+fn rest(on: &dyn Disk, folder: &Path, outline: &Outline, key: &SetKey) -> Result<Manifest, Refusal> {
     let path = folder.join(manifest::REST_NAME);
     let stored = outline.rest.clone().ok_or_else(|| disk::damaged(folder, "its manifest has only one part"))?;
-    let wrapped = record(folder, manifest::REST_NAME).map_err(|why| disk::damaged(folder, &why))?;
+    let wrapped = record(on, folder, manifest::REST_NAME).map_err(|why| disk::damaged(folder, &why))?;
     if digest::of(&wrapped) != stored {
         return Err(disk::damaged(&path, "is not the file that the manifest names"));
     }
@@ -179,10 +188,10 @@ fn rest(folder: &Path, outline: &Outline, key: &SetKey) -> Result<Manifest, Refu
 }
 
 /// A small file of a set.
-pub(super) fn record(folder: &Path, name: &str) -> Result<Vec<u8>, String> {
+pub(super) fn record(on: &dyn Disk, folder: &Path, name: &str) -> Result<Vec<u8>, String> {
     let path = folder.join(name);
     let mut bytes = Vec::new();
-    let file = disk::open(&path).map_err(|refusal| refusal.message)?;
+    let file = disk::open(on, &path).map_err(|refusal| refusal.message)?;
     file.take(manifest::MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|e| format!("{name}: {e}"))?;
     if bytes.len() as u64 > manifest::MAX_BYTES {
         return Err(format!("{name} is longer than {} bytes", manifest::MAX_BYTES));

@@ -3,22 +3,24 @@
 
 use super::access::Access;
 use super::catalog::{self, Line};
+use super::disk::{self, Disk};
 use super::lock::Lock;
 use super::manifest::{self, Id};
+use super::pipeline::Stored;
 use super::reading::Reading;
 use super::set::{BackupSet, sound};
 use super::set_key::{SCHEME, SetKey};
-use super::{digest, disk, pipeline, signature};
+use super::{digest, pipeline, signature};
 use crate::domain::artifact::{Manifest, Seal, StoredFile};
+use crate::domain::stack::Compression;
 use anyhow::{Context, Result, ensure};
-use std::fs::DirBuilder;
-use std::io::Write;
-use std::os::unix::fs::DirBuilderExt;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A set in the making, under the vault's lock. Dropping it without [`Staging::commit`] removes it.
 pub struct Staging {
+    disk: Arc<dyn Disk>,
     vault: PathBuf,
     folder: PathBuf,
     id: String,
@@ -46,6 +48,7 @@ impl std::fmt::Debug for Staging {
 
 impl Staging {
     pub(super) fn make(
+        disk: Arc<dyn Disk>,
         vault: &Path,
         name: &str,
         standing: Standing<'_>,
@@ -55,10 +58,10 @@ impl Staging {
         let Standing { id, stack, previous } = standing;
         let key = access.encryption.is_on().then(SetKey::generate);
         let folder = vault.join(name);
-        DirBuilder::new().mode(0o700).create(&folder).map_err(|e| disk::storage(&e, "create", &folder, None))?;
+        disk.make_folder(&folder).map_err(|e| disk::storage(&*disk, &e, "create", &folder, None))?;
         let (id, sequence) = (id.to_string(), id.sequence);
         let (vault, stack) = (vault.to_owned(), stack.to_owned());
-        Ok(Self { vault, folder, id, sequence, stack, previous, key, access, _lock: lock })
+        Ok(Self { disk, vault, folder, id, sequence, stack, previous, key, access, _lock: lock })
     }
 
     /// The id that the set will have.
@@ -79,6 +82,20 @@ impl Staging {
     /// Where a file of the set is to be stored; `file` is a plain name, which `commit` checks.
     pub fn path(&self, file: &str) -> PathBuf {
         self.folder.join(file)
+    }
+
+    /// Stores all of `from` as a file of the set, encrypted when the set is: see [`pipeline::store`].
+    ///
+    /// # Errors
+    /// As [`pipeline::store`].
+    pub fn store(
+        &self,
+        from: &mut dyn Read,
+        file: &str,
+        compression: Compression,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Stored> {
+        pipeline::store_on(self.disk.as_ref(), from, &self.path(file), compression, self.key(), progress)
     }
 
     /// Makes the set exist: manifest and digest are written, everything made durable, every artifact read back and compared,
@@ -121,44 +138,42 @@ impl Staging {
         if let Some(signer) = &self.access.signer {
             self.record(signature::NAME, signer.sign(&bytes, &self.id)?.as_bytes())?;
         }
-        let written = sound(&self.folder, &self.id, &self.access);
+        let on = self.disk.as_ref();
+        let written = sound(on, &self.folder, &self.id, &self.access);
         let written = written.map_err(|why| disk::damaged(&self.folder, &why))?;
         for file in manifest.components.iter().flat_map(|c| &c.files) {
-            settle(&self.folder.join(&file.file), file, self.key.as_ref())?;
+            settle(on, &self.folder.join(&file.file), file, self.key.as_ref())?;
         }
-        disk::sync_folder(&self.folder)?;
-        let reading = Arc::new(Reading::begin(&self.folder)?);
+        disk::sync_folder(on, &self.folder)?;
+        let reading = Arc::new(Reading::begin(on, &self.folder)?);
         let folder = self.vault.join(&self.id);
-        disk::rename_new(&self.folder, &folder)?;
-        if let Err(error) = disk::sync_folder(&self.vault) {
+        disk::rename_new(on, &self.folder, &folder)?;
+        if let Err(error) = disk::sync_folder(on, &self.vault) {
             // Not known to be durable, so it must not be listed either; dropping removes it.
-            let _ = disk::rename_new(&folder, &self.folder);
+            let _ = disk::rename_new(on, &folder, &self.folder);
             return Err(error);
         }
         // A set without its line is whole: the next run that begins writes the line.
-        let _ = catalog::append(&self.vault, &[Line::of(&written)]);
-        Ok(BackupSet::new(folder, manifest, self.key.clone(), reading))
+        let _ = catalog::append(on, &self.vault, &[Line::of(&written)]);
+        Ok(BackupSet::new(Arc::clone(&self.disk), folder, manifest, self.key.clone(), reading))
     }
 
     fn record(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        let path = self.folder.join(name);
-        let mut file = disk::create(&path)?;
-        let written = file.write_all(bytes).and_then(|()| file.sync_all());
-        written.map_err(|e| disk::storage(&e, "write", &path, Some(bytes.len() as u64)))
+        disk::write_new(self.disk.as_ref(), &self.folder.join(name), bytes)
     }
 }
 
 impl Drop for Staging {
     fn drop(&mut self) {
         // After a commit the folder is gone from here; what cannot be removed now is removed by the next run that begins.
-        let _ = disk::remove(&self.folder);
+        let _ = disk::remove(self.disk.as_ref(), &self.folder);
     }
 }
 
 /// Makes a file durable, whoever wrote it, and reads it back from the disk rather than from memory where that can be asked for.
-fn settle(path: &Path, file: &StoredFile, key: Option<&SetKey>) -> Result<()> {
-    let opened = disk::open(path)?;
-    opened.sync_all().map_err(|e| disk::storage(&e, "make durable", path, None))?;
-    let _ = rustix::fs::fadvise(&opened, 0, None, rustix::fs::Advice::DontNeed);
-    pipeline::verify(path, file, key)
+fn settle(on: &dyn Disk, path: &Path, file: &StoredFile, key: Option<&SetKey>) -> Result<()> {
+    let mut opened = disk::open(on, path)?;
+    opened.sync().map_err(|e| disk::storage(on, &e, "make durable", path, None))?;
+    opened.forget();
+    pipeline::verify_on(on, path, file, key)
 }

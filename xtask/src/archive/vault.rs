@@ -2,6 +2,7 @@
 //! one rename after everything in it was made durable and read back. It must not know how the data was produced.
 
 use super::access::Access;
+use super::disk::{self, Disk, Folder, HostDisk, Links};
 use super::lock::Lock;
 use super::manifest::{self, Id, Public};
 pub use super::reading::Obstacle;
@@ -10,12 +11,11 @@ pub use super::set::BackupSet;
 use super::set::{sound, verify_stored};
 pub use super::staging::Staging;
 use super::staging::Standing;
-use super::{audit, catalog, disk};
+use super::{audit, catalog};
 use crate::domain::artifact::Outline;
 use crate::domain::refusal::{Refusal, RefusalKind};
 use anyhow::{Context, Result, ensure};
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -32,6 +32,7 @@ const TRASH: &str = ".trash-";
 /// The folder where one stack's backup sets live.
 #[derive(Clone)]
 pub struct Vault {
+    disk: Arc<dyn Disk>,
     folder: PathBuf,
     access: Arc<Access>,
 }
@@ -66,7 +67,20 @@ impl Vault {
 
     /// The vault in this folder, with what its sets are protected by. Creates nothing.
     pub fn with(path: &Path, access: Access) -> Self {
-        Self { folder: path.to_owned(), access: Arc::new(access) }
+        Self::on_disk(Arc::new(HostDisk), path, access)
+    }
+
+    /// As [`Vault::with`], on a file system that need not be this host's.
+    pub fn on_disk(disk: Arc<dyn Disk>, path: &Path, access: Access) -> Self {
+        Self { disk, folder: path.to_owned(), access: Arc::new(access) }
+    }
+
+    pub(super) fn on(&self) -> &dyn Disk {
+        self.disk.as_ref()
+    }
+
+    fn opened(&self) -> Result<Box<dyn Folder>, Refusal> {
+        self.on().folder(&self.folder, Links::Followed).map_err(|e| disk::reading(&e, &self.folder))
     }
 
     /// Where it is.
@@ -83,7 +97,7 @@ impl Vault {
     pub fn begin(&self, stack: &str, run: &str, wall: jiff::Timestamp) -> Result<Staging> {
         ensure!(manifest::is_file_name(run), "`{run}` cannot be part of a folder's name");
         self.make()?;
-        let lock = Lock::take(&self.folder, run, wall)?;
+        let lock = Lock::take(self.on(), &self.folder, run, wall)?;
         let names = self.names()?;
         self.clear(&names)?;
         let newest = names.iter().filter_map(|n| Id::parse(n)).max();
@@ -96,13 +110,14 @@ impl Vault {
             return Err(foreign(&self.folder, stack, other).into());
         }
         // A catalog that cannot be read costs nobody tonight's backup: it repeats what the manifests say, and `verify` tells of it.
-        if let Ok(lines) = catalog::read(&self.folder) {
-            catalog::append(&self.folder, &catalog::missing(&lines, &sets))?;
+        if let Ok(lines) = catalog::read(self.on(), &self.folder) {
+            catalog::append(self.on(), &self.folder, &catalog::missing(&lines, &sets))?;
         }
         let sequence = names.iter().filter_map(|n| Id::parse(n)).map(|id| id.sequence).max().unwrap_or(0) + 1;
         let previous = sets.last().map(|set| set.sha256.clone());
         let standing = Standing { id: Id::new(second, sequence), stack, previous };
-        Staging::make(&self.folder, &format!("{PARTIAL}{run}"), standing, Arc::clone(&self.access), lock)
+        let name = format!("{PARTIAL}{run}");
+        Staging::make(Arc::clone(&self.disk), &self.folder, &name, standing, Arc::clone(&self.access), lock)
     }
 
     /// Removes what dead runs left in the making; returns what it removed. A vault that is not there, or that a living run holds,
@@ -116,14 +131,14 @@ impl Vault {
         if stale(self.names()?).is_empty() {
             return Ok(Vec::new());
         }
-        let _lock = match Lock::take(&self.folder, run, wall) {
+        let _lock = match Lock::take(self.on(), &self.folder, run, wall) {
             Err(error) if Refusal::within(&error).is_some_and(|r| r.kind == RefusalKind::Locked) => {
                 return Ok(Vec::new());
             }
             lock => lock?,
         };
         let paths: Vec<PathBuf> = stale(self.names()?).iter().map(|name| self.folder.join(name)).collect();
-        paths.iter().try_for_each(|path| disk::remove(path))?;
+        paths.iter().try_for_each(|path| disk::remove(self.on(), path))?;
         Ok(paths)
     }
 
@@ -137,7 +152,7 @@ impl Vault {
         let shown = |name: &String| !name.starts_with('.') && !ours.contains(&name.as_str());
         let mut names: Vec<String> = self.names()?.into_iter().filter(shown).collect();
         names.sort_by_key(|name| (Id::parse(name), name.clone()));
-        let listed = |id: String| Listed { public: sound(&self.folder.join(&id), &id, &self.access), id };
+        let listed = |id: String| Listed { public: sound(self.on(), &self.folder.join(&id), &id, &self.access), id };
         Ok(names.into_iter().map(listed).collect())
     }
 
@@ -189,9 +204,9 @@ impl Vault {
     /// `Refusal` of kind `NoBackup` (it was removed at this moment), `Integrity`, `WrongKey` or `Storage`.
     pub fn open(&self, id: &str) -> Result<BackupSet> {
         let folder = self.folder.join(id);
-        let reading = Arc::new(Reading::begin(&folder)?);
-        let public = sound(&folder, id, &self.access).map_err(|why| disk::damaged(&folder, &why))?;
-        Ok(BackupSet::open(folder, public, &self.access, reading)?)
+        let reading = Arc::new(Reading::begin(self.on(), &folder)?);
+        let public = sound(self.on(), &folder, id, &self.access).map_err(|why| disk::damaged(&folder, &why))?;
+        Ok(BackupSet::open(Arc::clone(&self.disk), folder, public, &self.access, reading)?)
     }
 
     /// Reads every stored byte of a set and compares its digest, which needs no key: level 1 of `verify`. Returns the bytes read.
@@ -199,8 +214,8 @@ impl Vault {
     /// # Errors
     /// `Refusal` of kind `Integrity` or `Storage`.
     pub fn verify_stored(&self, folder: &Path, outline: &Outline) -> Result<u64> {
-        let _reading = Reading::begin(folder)?;
-        Ok(verify_stored(folder, outline)?)
+        let _reading = Reading::begin(self.on(), folder)?;
+        Ok(verify_stored(self.on(), folder, outline)?)
     }
 
     /// What does not fit together among the sets and the catalog, a sentence each. A catalog that cannot be read is one more.
@@ -215,7 +230,7 @@ impl Vault {
                 Err(_) => damaged.push(listed.id),
             }
         }
-        let (lines, unread) = match catalog::read(&self.folder) {
+        let (lines, unread) = match catalog::read(self.on(), &self.folder) {
             Ok(lines) => (lines, None),
             Err(refusal) => (Vec::new(), Some(format!("the catalog cannot be read: {}", refusal.message))),
         };
@@ -225,33 +240,30 @@ impl Vault {
     /// Removes what dead runs left behind. Only for whoever holds the lock.
     fn clear(&self, names: &[String]) -> Result<()> {
         let stale = names.iter().filter(|n| n.starts_with(PARTIAL) || n.starts_with(TRASH));
-        stale.map(|name| self.folder.join(name)).try_for_each(|path| disk::remove(&path))
+        stale.map(|name| self.folder.join(name)).try_for_each(|path| disk::remove(self.on(), &path))
     }
 
     /// The names in the folder that are text; a name that is not cannot be one of ours and is shown lossily, as damaged.
     fn names(&self) -> Result<Vec<String>> {
-        let reading = |e: &io::Error| anyhow::Error::new(disk::reading(e, &self.folder));
-        let entries = match std::fs::read_dir(&self.folder) {
-            Ok(entries) => entries,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(e) => return Err(reading(&e)),
-        };
-        let name = |entry: io::Result<std::fs::DirEntry>| entry.map(|e| e.file_name().to_string_lossy().into_owned());
-        entries.map(|entry| name(entry).map_err(|e| reading(&e))).collect()
+        match self.on().folder(&self.folder, Links::Followed).and_then(|folder| folder.names()) {
+            Ok(names) => Ok(names.iter().map(|name| name.to_string_lossy().into_owned()).collect()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(e) => Err(disk::reading(&e, &self.folder).into()),
+        }
     }
 
     fn make(&self) -> Result<()> {
-        disk::make_folder(&self.folder)?;
+        disk::make_folder(self.on(), &self.folder)?;
         self.private()
     }
 
     /// Whether nobody else can put something there.
     fn private(&self) -> Result<()> {
-        let found = std::fs::metadata(&self.folder).map_err(|e| disk::reading(&e, &self.folder))?;
-        let trouble = if found.uid() != rustix::process::geteuid().as_raw() {
-            format!("belongs to user {}", found.uid())
-        } else if found.mode() & 0o022 != 0 {
-            format!("can be written by others (mode {:04o})", found.mode() & 0o7777)
+        let found = self.on().look(&self.folder, Links::Followed).map_err(|e| disk::reading(&e, &self.folder))?;
+        let trouble = if found.owner != rustix::process::geteuid().as_raw() {
+            format!("belongs to user {}", found.owner)
+        } else if found.mode & 0o022 != 0 {
+            format!("can be written by others (mode {:04o})", found.mode)
         } else {
             return Ok(());
         };

@@ -235,7 +235,7 @@ fn produce(
             moved.at(bytes);
             progress.at(bytes);
         };
-        pipeline::store(&mut stdout, &staging.path(&file), compression, staging.key(), &mut told)
+        staging.store(&mut stdout, &file, compression, &mut told)
     });
     let stored = match stored {
         Ok(stored) => stored,

@@ -1,6 +1,7 @@
 //! The catalog against every way of taking sets away, and against crashes in the middle of a line.
 
 use super::*;
+use crate::archive::disk::HostDisk;
 use crate::domain::artifact::{FORMAT, Outline, SCHEMA};
 
 fn set(sequence: u64, previous: Option<u64>) -> Public {
@@ -63,17 +64,17 @@ fn each_way_of_taking_putting_back_or_changing_a_set_is_told() {
 fn a_line_that_a_crash_cut_is_ended_and_written_again() {
     let vault = tempfile::tempdir().unwrap();
     let all = [set(1, None), set(2, Some(1))];
-    append(vault.path(), &lines(&all)).unwrap();
+    append(&HostDisk, vault.path(), &lines(&all)).unwrap();
     let path = vault.path().join(NAME);
     let whole = std::fs::read(&path).unwrap();
     let first = whole.iter().position(|b| *b == b'\n').unwrap() + 1;
     for cut in 0..whole.len() {
         std::fs::write(&path, &whole[..cut]).unwrap();
-        let known = read(vault.path()).unwrap();
+        let known = read(&HostDisk, vault.path()).unwrap();
         assert_eq!(known.len(), usize::from(cut >= first), "cut at {cut}");
-        append(vault.path(), &missing(&known, &all)).unwrap();
+        append(&HostDisk, vault.path(), &missing(&known, &all)).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), whole, "cut at {cut}");
     }
     std::fs::write(&path, b"{}\n").unwrap();
-    assert!(read(vault.path()).unwrap_err().message.contains("line 1"));
+    assert!(read(&HostDisk, vault.path()).unwrap_err().message.contains("line 1"));
 }

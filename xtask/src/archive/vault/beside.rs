@@ -1,11 +1,12 @@
 //! What is noted beside a set, because a set itself never changes: that a person wants it kept, and that it was found damaged.
 //! It must not know what follows from a note.
 
-use super::{Removal, Vault, disk, missing};
+use super::{Removal, Vault, missing};
+use crate::archive::disk;
 use crate::archive::lock::Lock;
 use crate::archive::manifest::Id;
 use anyhow::Result;
-use std::io::{ErrorKind, Read, Write};
+use std::io::Read;
 use std::path::PathBuf;
 
 /// A kind of note: what its file is called before the set's id.
@@ -45,18 +46,17 @@ impl Vault {
             return Err(missing(&self.folder, id, &ids).into());
         }
         self.private()?;
-        Lock::take(&self.folder, run, wall)
+        Lock::take(self.on(), &self.folder, run, wall)
     }
 
     /// The text of a note, `None` when there is none. One that cannot be read is there.
     pub(super) fn noted(&self, note: Note, id: &str) -> Option<String> {
         let path = self.beside(note, id);
-        match path.symlink_metadata() {
-            Err(e) if e.kind() == ErrorKind::NotFound => return None,
-            _ => {}
+        if disk::is_missing(self.on(), &path) {
+            return None;
         }
         let mut text = Vec::new();
-        let read = disk::open(&path).map(|file| file.take(4096).read_to_end(&mut text));
+        let read = disk::open(self.on(), &path).map(|file| file.take(4096).read_to_end(&mut text));
         if !matches!(read, Ok(Ok(_))) {
             return Some("for a reason that cannot be read".to_owned());
         }
@@ -68,11 +68,8 @@ impl Vault {
         if self.noted(note, id).is_some() {
             return Ok(());
         }
-        let path = self.beside(note, id);
-        let mut file = disk::create(&path)?;
-        let written = writeln!(file, "{text}").and_then(|()| file.sync_all());
-        written.map_err(|e| disk::storage(&e, "write", &path, Some(text.len() as u64)))?;
-        disk::sync_folder(&self.folder)
+        disk::write_new(self.on(), &self.beside(note, id), format!("{text}\n").as_bytes())?;
+        disk::sync_folder(self.on(), &self.folder)
     }
 
     /// Removes a note; fine when there is none. Only for whoever holds the lock.
@@ -80,8 +77,8 @@ impl Vault {
         if self.noted(note, id).is_none() {
             return Ok(());
         }
-        disk::remove(&self.beside(note, id))?;
-        disk::sync_folder(&self.folder)
+        disk::remove(self.on(), &self.beside(note, id))?;
+        disk::sync_folder(self.on(), &self.folder)
     }
 
     fn beside(&self, Note(kind): Note, id: &str) -> PathBuf {

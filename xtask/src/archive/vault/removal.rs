@@ -5,17 +5,15 @@ use super::beside::{DAMAGED, HOLD};
 use super::{Listed, TRASH, Vault};
 use crate::archive::access::Access;
 use crate::archive::catalog::{self, Line};
+use crate::archive::disk::{self, Disk, Folder, Links};
 use crate::archive::lock::Lock;
 use crate::archive::manifest::{self, Id};
-use crate::archive::reading::{Obstacle, claim, names};
-use crate::archive::{disk, set};
+use crate::archive::reading::{Obstacle, claim};
+use crate::archive::set;
 use crate::domain::refusal::RefusalKind;
 use anyhow::Result;
-use rustix::fs::{AtFlags, FlockOperation, RenameFlags, flock, fsync, renameat, renameat_with, unlinkat};
-use rustix::io::Errno;
-use std::fs::File;
+use std::ffi::OsStr;
 use std::io::{self, Read};
-use std::os::fd::AsFd;
 use std::path::Path;
 
 /// What can be seen of a set from outside.
@@ -48,8 +46,8 @@ impl Vault {
     /// # Errors
     /// `Refusal` of kind `Storage` when the vault cannot be opened.
     pub fn look(&self, listed: &Listed) -> Result<Look> {
-        let folder = File::open(&self.folder).map_err(|e| disk::reading(&e, &self.folder))?;
-        let (in_use, strange) = match claim(folder.as_fd(), &listed.id) {
+        let folder = self.opened()?;
+        let (in_use, strange) = match claim(folder.as_ref(), &listed.id) {
             Ok(_) => (false, None),
             Err(Obstacle::InUse) => (true, None),
             Err(Obstacle::Strange(why)) => (false, Some(why)),
@@ -58,11 +56,14 @@ impl Vault {
         let path = self.folder.join(&listed.id);
         // Signed by nobody whom the stack trusts, as every set was before it named somebody: nothing of it is known to be damaged.
         let unsigned = || {
-            let why =
-                listed.public.as_ref().err().filter(|_| set::sound(&path, &listed.id, &Access::default()).is_ok())?;
+            let why = listed
+                .public
+                .as_ref()
+                .err()
+                .filter(|_| set::sound(self.on(), &path, &listed.id, &Access::default()).is_ok())?;
             Some(why.clone())
         };
-        let doubt = strange.or_else(|| if damaged { unsigned().or_else(|| undecided(&path)) } else { None });
+        let doubt = strange.or_else(|| if damaged { unsigned().or_else(|| undecided(self.on(), &path)) } else { None });
         let on_hold = self.noted(HOLD, &listed.id).is_some();
         Ok(Look { in_use, on_hold, known_damage: self.noted(DAMAGED, &listed.id), doubt })
     }
@@ -72,9 +73,9 @@ impl Vault {
     /// # Errors
     /// `Refusal` of kind `Locked` (names the holder), `Preflight` (the vault is open to others) or `Storage`.
     pub fn removal(&self, run: &str, wall: jiff::Timestamp) -> Result<Removal<'_>> {
-        let folder = File::open(&self.folder).map_err(|e| disk::reading(&e, &self.folder))?;
+        let folder = self.opened()?;
         self.private()?;
-        let lock = Lock::take(&self.folder, run, wall)?;
+        let lock = Lock::take(self.on(), &self.folder, run, wall)?;
         self.clear(&self.names()?)?;
         Ok(Removal { vault: self, folder, run: run.to_owned(), at: wall.to_string(), _lock: lock })
     }
@@ -84,7 +85,7 @@ impl Vault {
 #[derive(Debug)]
 pub struct Removal<'v> {
     pub(super) vault: &'v Vault,
-    folder: File,
+    folder: Box<dyn Folder>,
     /// Who removes, and when, for the catalog.
     run: String,
     at: String,
@@ -104,7 +105,7 @@ impl Removal<'_> {
         if self.vault.noted(HOLD, id).is_some() {
             return Ok(Err(Left::OnHold));
         }
-        let set = match claim(self.folder.as_fd(), id) {
+        let set = match claim(self.folder.as_ref(), id) {
             Ok(set) => set,
             Err(Obstacle::InUse) => return Ok(Err(Left::InUse)),
             Err(Obstacle::Strange(why)) => return Ok(Err(Left::Strange(why))),
@@ -112,60 +113,52 @@ impl Removal<'_> {
         let trash = format!("{TRASH}{id}");
         // Said first: a set that goes without a word would look like one that somebody took.
         catalog::append(
+            self.vault.on(),
             &self.vault.folder,
             &[Line::Removed { id: id.to_owned(), run: self.run.clone(), at: self.at.clone() }],
         )?;
-        self.hide(id, &trash).map_err(|e| self.trouble(e, id))?;
+        self.hide(id, &trash).map_err(|e| self.trouble(&e, id))?;
         // Nobody finds it any more; who waits for it shall not wait until its files are gone.
-        let _ = flock(&set, FlockOperation::Unlock);
-        self.delete(&set, &trash).map_err(|e| self.trouble(e, &trash))?;
+        set.unlock();
+        self.delete(set.as_ref(), &trash).map_err(|e| self.trouble(&e, &trash))?;
         self.vault.strike_out(DAMAGED, id).map(Ok)
     }
 
     /// Gives the folder its hidden name, and comes back only when that is durable: files that are gone from a folder that still
     /// has its name after a power cut would be a damaged set.
-    fn hide(&self, id: &str, trash: &str) -> Result<(), Errno> {
-        let at = self.folder.as_fd();
-        match renameat_with(at, id, at, trash, RenameFlags::NOREPLACE) {
-            // Some network file systems know no such rename; a plain one never replaces a folder that holds something.
-            Err(Errno::INVAL | Errno::NOSYS) => renameat(at, id, at, trash)?,
-            other => other?,
-        }
-        fsync(at).inspect_err(|_| {
-            let _ = renameat_with(at, trash, at, id, RenameFlags::NOREPLACE);
+    fn hide(&self, id: &str, trash: &str) -> io::Result<()> {
+        let (id, trash) = (OsStr::new(id), OsStr::new(trash));
+        self.folder.rename_new(id, trash)?;
+        self.folder.sync().inspect_err(|_| {
+            let _ = self.folder.rename_new(trash, id);
         })
     }
 
-    fn delete(&self, set: &File, trash: &str) -> Result<(), Errno> {
-        for file in names(set)? {
-            unlinkat(set, &file, AtFlags::empty())?;
-        }
-        unlinkat(&self.folder, trash, AtFlags::REMOVEDIR)
+    fn delete(&self, set: &dyn Folder, trash: &str) -> io::Result<()> {
+        set.names()?.iter().try_for_each(|file| set.remove_file(file))?;
+        self.folder.remove_folder(OsStr::new(trash))
     }
 
-    fn trouble(&self, errno: Errno, name: &str) -> anyhow::Error {
-        disk::storage(&io::Error::from(errno), "remove", &self.vault.folder.join(name), None)
+    fn trouble(&self, error: &io::Error, name: &str) -> anyhow::Error {
+        disk::storage(self.vault.on(), error, "remove", &self.vault.folder.join(name), None)
     }
 }
 
 /// Why a set that is no sound one may still be good: its files cannot be read here and now, or a newer tool made it.
-fn undecided(folder: &Path) -> Option<String> {
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
+fn undecided(on: &dyn Disk, folder: &Path) -> Option<String> {
+    let names = match on.folder(folder, Links::Refused).and_then(|folder| folder.names()) {
+        Ok(names) => names,
         Err(e) => return Some(disk::reading(&e, folder).message),
     };
-    for entry in entries {
-        let read = entry.map_err(|e| disk::reading(&e, folder)).and_then(|entry| {
-            let path = entry.path();
-            disk::open(&path)?.read(&mut [0]).map_err(|e| disk::reading(&e, &path))
-        });
+    for path in names.iter().map(|name| folder.join(name)) {
+        let read = disk::open(on, &path).and_then(|mut f| f.read(&mut [0]).map_err(|e| disk::reading(&e, &path)));
         if let Err(refusal) = read
             && refusal.kind == RefusalKind::Storage
         {
             return Some(refusal.message);
         }
     }
-    let record = |name| set::record(folder, name).ok();
+    let record = |name| set::record(on, folder, name).ok();
     manifest::newer(&record(manifest::NAME)?, &record(manifest::DIGEST_NAME)?)
 }
 

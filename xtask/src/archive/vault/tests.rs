@@ -6,6 +6,7 @@ use crate::domain::artifact::{Component, Consistency, FORMAT, Manifest, Role, SC
 use crate::domain::stack::Compression;
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 
 pub(super) fn noon() -> jiff::Timestamp {
     "2026-11-20T12:00:00.75Z".parse().unwrap()

@@ -70,8 +70,8 @@ fn a_set_that_was_just_committed_is_held_by_whoever_made_it() {
 fn a_reader_waits_for_a_removal_that_has_begun_and_is_told_that_the_set_is_gone() {
     let (_folder, vault, set) = one();
     let (id, folder) = closed(set);
-    let vault_folder = File::open(&vault.folder).unwrap();
-    let claimed = claim(vault_folder.as_fd(), &id).unwrap();
+    let vault_folder = vault.opened().unwrap();
+    let claimed = claim(vault_folder.as_ref(), &id).unwrap();
     std::thread::scope(|scope| {
         let reader = scope.spawn(|| vault.open(&id));
         // It waits in the kernel; `/proc/locks` says so with an arrow.
