@@ -8,6 +8,7 @@ use xtask::ports::Sites;
 struct Mortal(std::process::Child);
 
 impl Mortal {
+    #[expect(clippy::disallowed_methods, reason = "a process that can be made to die")]
     fn born() -> Self {
         Self(std::process::Command::new("sleep").arg("300").spawn().expect("sleep runs"))
     }

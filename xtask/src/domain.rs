@@ -3,6 +3,7 @@
 
 pub mod artifact;
 pub mod census;
+pub mod check;
 pub mod compose;
 pub mod compose_version;
 pub mod cron;
@@ -13,8 +14,10 @@ pub mod display;
 pub mod engine;
 pub mod event;
 pub mod exec;
+pub mod fact;
 pub mod foreign;
 pub mod judgement;
+pub mod landscape;
 pub mod level;
 pub mod mark;
 pub mod objective;
@@ -33,3 +36,5 @@ pub mod stack;
 pub mod store;
 pub mod suggest;
 pub mod timeline;
+pub mod traefik;
+pub mod web;

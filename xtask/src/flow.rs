@@ -13,6 +13,7 @@ pub mod prove;
 pub mod prune;
 pub mod publish;
 pub mod restore;
+pub mod routes;
 pub mod session;
 pub mod stall;
 pub mod strike;

@@ -11,12 +11,14 @@ use xtask::adapters::config::{LoadOptions, load};
 use xtask::adapters::directory::DirectorySites;
 use xtask::adapters::sites::LocalSites;
 use xtask::adapters::terminal::{Surroundings, Terminal};
+use xtask::adapters::web::Client;
 use xtask::adapters::{signals, sqlite, tree};
 use xtask::cli::{Cli, Task};
 use xtask::domain::project::Project;
 use xtask::domain::refusal::{Refusal, RefusalKind};
 use xtask::exit_code;
 use xtask::flow::publish::{Sinks, harmless, prepare, publish, say};
+use xtask::flow::routes::Eyes;
 use xtask::flow::world::World;
 use xtask::ports::{Clock, Events, Sites};
 use xtask::tasks;
@@ -66,9 +68,11 @@ fn no_json(cli: &Cli, task: &Task) -> anyhow::Result<()> {
                 | Task::Verify(_)
                 | Task::Prune(_)
                 | Task::Sweep(_)
+                | Task::ValidateTraefik(_)
         );
     if cli.json && !has {
-        let message = "--json is for the results of test-recovery, backup, adopt, verify, prune and sweep";
+        let message =
+            "--json is for the results of test-recovery, backup, adopt, verify, prune, sweep and validate-traefik";
         return Err(Refusal::new(RefusalKind::Configuration, message, "leave --json out").into());
     }
     Ok(())
@@ -90,6 +94,11 @@ fn plan(cli: &Cli, here: &Here, task: &Task, out: &mut dyn Write) -> anyhow::Res
             tasks::prune::plan(project.stack(&args.stack)?, args, SystemClock::start().wall())?
         }
         Task::Adopt(args) => tasks::adopt::plan(load(&here.options(cli))?.stack(&args.stack)?, args)?,
+        Task::ValidateTraefik(args) => {
+            let project = load(&here.options(cli))?;
+            let stack = project.stack(&args.stack)?;
+            tasks::validate_traefik::plan(stack, project.compose(stack))?
+        }
         Task::TestRecovery(args) => tasks::test_recovery::plans(&load(&here.options(cli))?, args)?,
         Task::Ci(args) => tasks::ci::plan(args, &here.workspace),
         Task::Tool(_) => anyhow::bail!("a data tool has no plan"),
@@ -122,6 +131,15 @@ fn perform(cli: &Cli, here: &Here, task: &Task, out: &mut dyn Write) -> anyhow::
             let project = load(&options)?;
             let world = here.world(cli)?;
             tasks::adopt::run(&world, project.stack(&args.stack)?, args, options.environment, cli.json, out)
+        }
+        Task::ValidateTraefik(args) => {
+            let project = load(&here.options(cli))?;
+            let stack = project.stack(&args.stack)?;
+            let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+            let (surroundings, web) = (here.surroundings(clock.as_ref())?, Client::new(Arc::clone(&clock)));
+            let eyes = Eyes { clock: clock.as_ref(), surroundings: surroundings.as_ref(), web: &web };
+            let records = tasks::validate_traefik::checks(&eyes, stack, project.compose(stack))?;
+            tasks::validate_traefik::tell(stack, &records, cli.json, out)
         }
         Task::Ci(_) | Task::TestRecovery(_) | Task::Tool(_) => anyhow::bail!("this task tells by itself"),
     }
@@ -246,6 +264,18 @@ impl Here {
     fn containers(&self, _run: &str, _clock: &Arc<dyn Clock>) -> anyhow::Result<Result<Arc<dyn Sites>, Refusal>> {
         let hint = "build with the `docker` feature, which is on by default";
         Ok(Err(Refusal::new(RefusalKind::DockerUnavailable, "this binary was built without Docker", hint)))
+    }
+
+    #[cfg(feature = "docker")]
+    fn surroundings(&self, clock: &dyn Clock) -> anyhow::Result<Box<dyn xtask::ports::Surroundings>> {
+        use xtask::adapters::docker::{DockerSurroundings, RunIdentity};
+        Ok(Box::new(DockerSurroundings::connect(&RunIdentity::of_this_process(run_id(clock))?)?))
+    }
+
+    #[cfg(not(feature = "docker"))]
+    fn surroundings(&self, _clock: &dyn Clock) -> anyhow::Result<Box<dyn xtask::ports::Surroundings>> {
+        let hint = "build with the `docker` feature, which is on by default";
+        Err(Refusal::new(RefusalKind::DockerUnavailable, "this binary was built without Docker", hint).into())
     }
 
     fn world(&self, cli: &Cli) -> anyhow::Result<World> {

@@ -10,4 +10,5 @@ pub mod prune;
 pub mod sweep;
 pub mod test_recovery;
 pub mod tool;
+pub mod validate_traefik;
 pub mod verify;

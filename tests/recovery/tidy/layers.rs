@@ -4,18 +4,22 @@ use super::rust_text::{covers, product, test_only};
 use super::{assert_none, pages_in};
 
 /// Each layer (a file or folder in `xtask/src`) and what it may name through `crate::`. Test code may name anything.
-const LAYERS: [(&str, &[&str]); 12] = [
+const LAYERS: [(&str, &[&str]); 13] = [
     ("domain", &[]),
     ("ports", &["domain"]),
     ("engines", &["domain"]),
     ("scenarios", &["domain"]),
+    ("checks", &["domain"]),
     ("reporters", &["domain"]),
     ("exit_code", &["domain"]),
     ("archive", &["domain"]),
     // The pure lists too: configuration is judged against the names of engines and scenarios.
     ("adapters", &["domain", "ports", "archive", "engines", "scenarios", "exit_code"]),
     ("flow", &["domain", "ports", "archive", "engines", "scenarios", "reporters"]),
-    ("tasks", &["domain", "ports", "archive", "engines", "scenarios", "reporters", "flow", "adapters", "exit_code"]),
+    (
+        "tasks",
+        &["domain", "ports", "archive", "engines", "scenarios", "checks", "reporters", "flow", "adapters", "exit_code"],
+    ),
     ("cli", &["domain", "ports", "engines", "scenarios", "reporters", "tasks", "adapters", "exit_code"]),
     ("lib", &[]),
 ];

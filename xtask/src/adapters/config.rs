@@ -8,6 +8,7 @@ mod merge;
 mod mounts;
 mod node;
 mod protection;
+mod proxy;
 mod recovery;
 mod resolve;
 mod retention;
@@ -107,6 +108,7 @@ pub fn infer(options: &LoadOptions<'_>, given: &Given) -> Result<Project> {
         compression: None,
         protection: Default::default(),
         retention: RetentionText::default(),
+        traefik: Default::default(),
     };
     let (stack, findings) = resolve::resolve(stack, &options.folder, options.environment)?;
     let notes = vec![format!(

@@ -4,6 +4,7 @@ use super::objective::{Objectives, Schedule};
 use super::protection::Protection;
 use super::retention::Policy;
 use super::store::Store;
+use super::traefik::Proxy;
 use std::path::PathBuf;
 
 /// One Compose project or plain folder.
@@ -29,6 +30,8 @@ pub struct Stack {
     pub without_engine: Vec<Foreign>,
     /// What inference found, guessed or could not cover; shown by `init` and in reports.
     pub notes: Vec<String>,
+    /// The proxy in front of it.
+    pub traefik: Proxy,
 }
 
 /// A service that holds data which nothing here can back up.

@@ -4,6 +4,7 @@ use super::fields::{flag, mapping, only, port, text, texts, wrong};
 use super::mounts::tidy;
 use super::node::{Kind, Node};
 use super::protection::{self, ProtectionText};
+use super::proxy::{self, ProxyText};
 use super::retention::{self, RetentionText};
 use crate::domain::objective::{Objective, Objectives};
 use crate::domain::place::Place;
@@ -31,6 +32,7 @@ pub(super) struct StackText {
     pub(super) compression: Option<Compression>,
     pub(super) protection: ProtectionText,
     pub(super) retention: RetentionText,
+    pub(super) traefik: ProxyText,
 }
 
 /// A store as it is written: what is left out is inferred.
@@ -76,7 +78,7 @@ pub(super) fn stacks(tree: &Node, base: &Path) -> Result<Vec<StackText>, Refusal
 fn stack(name: &str, at: Place, node: &Node, base: &Path) -> Result<StackText, Refusal> {
     named(name, &at, "stack", "_")?;
     let what = format!("stack `{name}`");
-    let known = ["folder", "compose", "env_file", "project", "profiles", "stores", "objectives", "backups"];
+    let known = ["folder", "compose", "env_file", "project", "profiles", "stores", "objectives", "backups", "traefik"];
     only(node, &what, &known)?;
     let path = |key: &'static str| node.get(key).map(|n| path(n, key, base)).transpose();
     let compose = node.get("compose").map(|n| texts(n, "`compose`")).transpose()?.unwrap_or_default();
@@ -113,6 +115,7 @@ fn stack(name: &str, at: Place, node: &Node, base: &Path) -> Result<StackText, R
         compression: backup("compression").map(compression).transpose()?,
         protection: backups.map(|n| protection::read(n, base)).transpose()?.unwrap_or_default(),
         retention: backup("retention").map(|n| retention::written(n, &what)).transpose()?.unwrap_or_default(),
+        traefik: node.get("traefik").map(|n| proxy::written(n, &what)).transpose()?.unwrap_or_default(),
         name: name.to_owned(),
         at,
     })

@@ -5,7 +5,7 @@ use super::infer::{self, Inferred, uncovered};
 use super::mounts::tidy;
 use super::protection;
 use super::recovery::{StackText, StoreText};
-use super::{retention, secrets};
+use super::{proxy, retention, secrets};
 use crate::adapters::environment::Lookup;
 use crate::domain::compose::ComposeProject;
 use crate::domain::project::Findings;
@@ -54,6 +54,7 @@ pub(super) fn resolve(text: StackText, base: &Path, environment: Lookup<'_>) -> 
     let known = |name: &str| environment(name).or_else(|| loaded.as_ref()?.variables.get(name).cloned());
     let retention = retention::policy(&text.retention, &known, &mut notes)?;
     let protection = protection::resolve(text.protection.clone(), &known)?;
+    let traefik = proxy::resolve(&text.traefik, &known);
     let stack = Stack {
         folder: folder.unwrap_or_else(|| base.to_owned()),
         compose_files: files,
@@ -72,6 +73,7 @@ pub(super) fn resolve(text: StackText, base: &Path, environment: Lookup<'_>) -> 
             retention,
         },
         notes,
+        traefik,
         name,
     };
     not_inside_itself(&stack).map_err(|(cause, hint)| text.at.refuse(cause, hint))?;
