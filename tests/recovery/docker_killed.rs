@@ -22,7 +22,7 @@ volumes: { db: {} }
 ";
 
 /// Everything on the engine whose owner is or was this process, one line each.
-fn of_owner(pid: u32) -> Vec<String> {
+pub fn of_owner(pid: u32) -> Vec<String> {
     let line = r#"{{.Label "io.xtask.owner"}} {{.Names}}"#;
     let (volume, network) = (line.replace("Names", "Name"), line.replace("Names", "Name"));
     let lists: [&[&str]; 3] = [

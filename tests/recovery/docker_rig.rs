@@ -8,7 +8,7 @@ use std::time::Duration;
 use xshell::{Shell, cmd};
 use xtask::adapters::docker::{DockerSites, NoRecipes, RunIdentity};
 use xtask::domain::exec::{Exec, Exit};
-use xtask::domain::site::{ContainerSpec, SiteSpec};
+use xtask::domain::site::{ContainerSpec, Reach, SiteSpec};
 use xtask::ports::{OwnedSite, Site, Sites};
 
 /// Images that hold the usual small programs and whose entry point runs any command it is given.
@@ -41,6 +41,8 @@ impl Rig {
             engine: "postgres".to_owned(),
             env: vec![],
             secret_env: vec![],
+            user: None,
+            reach: Reach::PrivateNetwork,
             command: ["sleep", "infinity"].map(str::to_owned).to_vec(),
             data: "/var/lib/postgresql/data".to_owned(),
             scratch: "/xtask-scratch".to_owned(),

@@ -2,12 +2,23 @@
 
 use crate::support::meddling::{Meddle, Meddling};
 use crate::support::{directories, order, rehearse, run_name, said, sqlite, uploads, world};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use xtask::adapters::directory::DirectorySites;
+use xtask::adapters::sites::LocalSites;
 use xtask::domain::engine::Engine;
+use xtask::domain::event::Event;
+use xtask::domain::protection::Encryption;
+use xtask::domain::refusal::{Refusal, RefusalKind};
 use xtask::domain::report::Drill;
+use xtask::domain::scenario::Step;
+use xtask::domain::secret::Secret;
 use xtask::domain::site::Attachment;
 use xtask::domain::store::Store;
-use xtask::flow::drill::{Input, drill};
+use xtask::flow::drill::{Input, Order, drill};
+use xtask::flow::world::World;
+use xtask::ports::{Events, Sites};
 use xtask::scenarios::SCENARIOS;
 
 /// What must hold of every drill that passed.
@@ -57,7 +68,7 @@ fn files_recover_from_every_scenario_and_leave_nothing_behind() {
 }
 
 #[test]
-fn a_scenario_that_nothing_supports_is_skipped_with_its_reason() {
+fn flaw_02_a_scenario_that_nothing_supports_is_skipped_with_its_reason() {
     let (engine, store) = sqlite();
     let run = run_name();
     let drill = rehearse(&world(&run, directories(&run)), engine, &store, "point-in-time");
@@ -78,7 +89,7 @@ fn every_run_of_a_repeated_drill_is_reported() {
 }
 
 #[test]
-fn a_schedule_that_contradicts_the_objective_fails_the_drill_that_recovered() {
+fn f57_flaw_01_a_schedule_that_contradicts_the_objective_fails_the_drill_that_recovered() {
     let (engine, store) = sqlite();
     let run = run_name();
     let daily = "daily 02:00".parse().unwrap();
@@ -186,5 +197,50 @@ fn the_plan_names_every_command_that_a_drill_runs() {
                 assert!(plan.contains(&command), "{scenario}: `{command}` is run, and not in the plan:\n{plan}");
             }
         }
+    }
+}
+
+/// Notes what lies in the vault of a drill when its backup has been made.
+#[derive(Default)]
+struct Peeping(Mutex<Vec<String>>, PathBuf);
+
+impl Events for Peeping {
+    fn tell(&self, event: Event) {
+        let Event::StepFinished { title, .. } = event else { return };
+        if title == Step::Backup.title() {
+            files(&self.1, &mut self.0.lock().unwrap());
+        }
+    }
+}
+
+fn files(folder: &Path, found: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        match entry.file_type().unwrap().is_dir() {
+            true => files(&entry.path(), found),
+            false => found.push(entry.file_name().to_string_lossy().into_owned()),
+        }
+    }
+}
+
+#[test]
+fn the_set_of_a_drill_is_encrypted_where_the_stacks_sets_are() {
+    let (engine, store) = sqlite();
+    for (encryption, wanted) in [
+        (Encryption::Off, false),
+        (Encryption::Recipients(vec!["age1ofsomebodywhoisnotasked".into()]), true),
+        (Encryption::Passphrase(Secret::new("of somebody who is not asked")), true),
+    ] {
+        let (run, base) = (run_name(), tempfile::tempdir().unwrap());
+        let sites = DirectorySites::new(&run, PathBuf::from(env!("CARGO_BIN_EXE_xtask")), Some(base.path().to_owned()));
+        let none = Refusal::new(RefusalKind::DockerUnavailable, "this test has no engine", "none");
+        let sites: Arc<dyn Sites> = Arc::new(LocalSites::new(sites, Err(none)));
+        let peeping = Arc::new(Peeping(Mutex::default(), base.path().to_owned()));
+        let world = World { events: Arc::clone(&peeping) as _, ..world(&run, sites) };
+        let drill = drill(&world, &Order { encryption: &encryption, ..order(engine, &store, "total-loss") });
+        assert_measured(&drill);
+        let seen = peeping.0.lock().unwrap();
+        let data: Vec<_> = seen.iter().filter(|name| name.starts_with("app.db.zst")).collect();
+        assert_eq!(data, [if wanted { "app.db.zst.age" } else { "app.db.zst" }], "{seen:?}");
+        assert_eq!(seen.iter().any(|name| name.starts_with("key-")), wanted, "{seen:?}");
     }
 }

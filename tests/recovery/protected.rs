@@ -7,14 +7,14 @@ use std::process::Output;
 use tempfile::TempDir;
 use xshell::{Shell, cmd};
 
-struct Desk {
-    folder: TempDir,
-    temporary: TempDir,
+pub(crate) struct Desk {
+    pub(crate) folder: TempDir,
+    pub(crate) temporary: TempDir,
 }
 
 impl Desk {
     /// An SQLite database with three rows, two readers, a signer, and a configuration that names `identity`.
-    fn new(identity: &str) -> Self {
+    pub(crate) fn new(identity: &str) -> Self {
         let desk = Self { folder: tempfile::tempdir().unwrap(), temporary: tempfile::tempdir().unwrap() };
         let made = rusqlite::Connection::open(desk.at("app.db")).unwrap();
         made.execute_batch("CREATE TABLE notes (text); INSERT INTO notes VALUES ('one'), ('two'), ('three')").unwrap();
@@ -37,24 +37,24 @@ impl Desk {
         desk
     }
 
-    fn at(&self, name: &str) -> PathBuf {
+    pub(crate) fn at(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn run(&self, words: &[&str]) -> Output {
+    pub(crate) fn run(&self, words: &[&str]) -> Output {
         program(self.folder.path(), self.temporary.path(), words).output().unwrap()
     }
 
     /// Runs it, and the exit code must be this; returns what it said.
     #[track_caller]
-    fn ends(&self, code: i32, words: &[&str]) -> String {
+    pub(crate) fn ends(&self, code: i32, words: &[&str]) -> String {
         let done = self.run(words);
         let said = text(&done.stdout) + &text(&done.stderr);
         assert_eq!(done.status.code(), Some(code), "{words:?}: {said}");
         said
     }
 
-    fn set(&self) -> PathBuf {
+    pub(crate) fn set(&self) -> PathBuf {
         let sets = std::fs::read_dir(self.at("vault")).unwrap().map(|e| e.unwrap().path());
         sets.filter(|path| path.is_dir()).max().unwrap()
     }

@@ -141,7 +141,7 @@ mod of_sqlite {
     }
 
     #[test]
-    fn a_service_that_answers_nothing_is_red_at_the_deadline_and_not_before() {
+    fn flaw_25_a_service_that_answers_nothing_is_red_at_the_deadline_and_not_before() {
         // Two empty answers first: a service may need a moment.
         let asked = std::sync::atomic::AtomicUsize::new(0);
         let drill = meddle(Box::new(move |_, exec| {

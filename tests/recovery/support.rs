@@ -15,6 +15,7 @@ use xtask::domain::engine::Engine;
 use xtask::domain::event::Event;
 use xtask::domain::mark::Moment;
 use xtask::domain::objective::Objective;
+use xtask::domain::protection::Encryption;
 use xtask::domain::refusal::{Refusal, RefusalKind};
 use xtask::domain::report::Drill;
 use xtask::domain::store::{Location, Root, Store};
@@ -143,6 +144,7 @@ pub fn order<'a>(engine: &'static dyn Engine, store: &'a Store, scenario: &str) 
         objective: Objective::minutes(30, 60),
         schedule: None,
         compression: None,
+        encryption: &Encryption::Off,
         exposure: Duration::ZERO,
         repeat: 1,
     }

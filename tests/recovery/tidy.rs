@@ -5,6 +5,7 @@ mod documents;
 mod layers;
 mod lists;
 mod policy;
+mod reliability;
 mod rooms;
 mod rust_text;
 mod scripts;

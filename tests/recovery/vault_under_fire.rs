@@ -42,6 +42,7 @@ fn back_up(
     let component = Component {
         store: "db".to_owned(),
         engine: "sqlite".to_owned(),
+        as_of_window_ms: None,
         consistent_as_of: NOW.to_owned(),
         consistency: Consistency::Snapshot,
         facts: BTreeMap::new(),
@@ -54,6 +55,8 @@ fn back_up(
         requires: Vec::new(),
         previous: None,
         seal: None,
+        binding: None,
+        rest: None,
         id: staging.id().to_owned(),
         sequence: staging.sequence(),
         stack: "shop".to_owned(),

@@ -58,8 +58,14 @@ pub enum Task {
     Keys(tasks::keys::Args),
     /// Say how much is known of a stack's backup sets, up to restoring them
     Verify(tasks::verify::Args),
+    /// Bring a backup set, or an old archive, back to where the stack runs, or beside it
+    Restore(tasks::restore::Args),
+    /// Say whether a stack's backups can be trusted, and attack the verifier with spoiled copies
+    ValidateBackupSystem(tasks::validate_backup_system::Args),
     /// Show which backup sets of a stack are kept and why; with --apply, remove the others
     Prune(tasks::prune::Args),
+    /// Change who can read backup sets that are there, without touching their data
+    Rewrap(tasks::rewrap::Args),
     /// Make a backup set of an archive that an old script wrote
     Adopt(tasks::adopt::Args),
     /// Ask Traefik, and its entry points, whether a stack's routes lead where its files say

@@ -2,10 +2,12 @@
 //! Data and pure functions only: no I/O, no clock, no environment.
 
 pub mod artifact;
+pub mod binding;
 pub mod census;
 pub mod check;
 pub mod compose;
 pub mod compose_version;
+pub mod coverage;
 pub mod cron;
 pub mod data_tool;
 pub mod deed;
@@ -13,6 +15,7 @@ pub mod diagnosis;
 pub mod display;
 pub mod engine;
 pub mod event;
+pub mod exchange;
 pub mod exec;
 pub mod fact;
 pub mod foreign;
@@ -20,6 +23,7 @@ pub mod judgement;
 pub mod landscape;
 pub mod level;
 pub mod mark;
+pub mod mutation;
 pub mod objective;
 pub mod outcome;
 pub mod place;

@@ -16,9 +16,9 @@ use xtask::adapters::{signals, sqlite, tree};
 use xtask::cli::{Cli, Task};
 use xtask::domain::project::Project;
 use xtask::domain::refusal::{Refusal, RefusalKind};
+use xtask::domain::report::Report;
 use xtask::exit_code;
 use xtask::flow::publish::{Sinks, harmless, prepare, publish, say};
-use xtask::flow::routes::Eyes;
 use xtask::flow::world::World;
 use xtask::ports::{Clock, Events, Sites};
 use xtask::tasks;
@@ -46,6 +46,10 @@ fn run(cli: &Cli) -> anyhow::Result<u8> {
         Task::Tool(args) => tool(&args.words).map(|()| exit_code::PASSED),
         Task::Ci(args) if !cli.plan && !cli.json => tasks::ci::run(args, &here.workspace),
         Task::TestRecovery(args) if !cli.plan => test_recovery(cli, &here, &load(&here.options(cli))?, args),
+        Task::ValidateTraefik(args) if !cli.plan => validate_traefik(cli, &here, &load(&here.options(cli))?, args),
+        Task::ValidateBackupSystem(args) if !cli.plan => {
+            validate_backup_system(cli, &here, &load(&here.options(cli))?, args)
+        }
         task => {
             no_json(cli, task)?;
             let mut text = Vec::new();
@@ -63,16 +67,18 @@ fn no_json(cli: &Cli, task: &Task) -> anyhow::Result<()> {
         && matches!(
             task,
             Task::TestRecovery(_)
+                | Task::ValidateBackupSystem(_)
                 | Task::Backup(_)
                 | Task::Adopt(_)
                 | Task::Verify(_)
+                | Task::Restore(_)
                 | Task::Prune(_)
+                | Task::Rewrap(_)
                 | Task::Sweep(_)
                 | Task::ValidateTraefik(_)
         );
     if cli.json && !has {
-        let message =
-            "--json is for the results of test-recovery, backup, adopt, verify, prune, sweep and validate-traefik";
+        let message = "--json is for the results of test-recovery, validate-backup-system, validate-traefik, backup, adopt, verify, restore, prune, rewrap and sweep";
         return Err(Refusal::new(RefusalKind::Configuration, message, "leave --json out").into());
     }
     Ok(())
@@ -89,10 +95,15 @@ fn plan(cli: &Cli, here: &Here, task: &Task, out: &mut dyn Write) -> anyhow::Res
         Task::Backup(args) => tasks::backup::plan(load(&here.options(cli))?.stack(&args.stack)?, args)?,
         Task::Keys(args) => tasks::keys::plan(args),
         Task::Verify(args) => tasks::verify::plan(load(&here.options(cli))?.stack(&args.stack)?, args),
+        Task::Restore(args) => {
+            let project = load(&here.options(cli))?;
+            tasks::restore::plan(&here.world(cli)?, project.stack(&args.stack)?, args)?
+        }
         Task::Prune(args) => {
             let project = load(&here.options(cli))?;
             tasks::prune::plan(project.stack(&args.stack)?, args, SystemClock::start().wall())?
         }
+        Task::Rewrap(args) => tasks::rewrap::plan(load(&here.options(cli))?.stack(&args.stack)?, args)?,
         Task::Adopt(args) => tasks::adopt::plan(load(&here.options(cli))?.stack(&args.stack)?, args)?,
         Task::ValidateTraefik(args) => {
             let project = load(&here.options(cli))?;
@@ -100,6 +111,7 @@ fn plan(cli: &Cli, here: &Here, task: &Task, out: &mut dyn Write) -> anyhow::Res
             tasks::validate_traefik::plan(stack, project.compose(stack))?
         }
         Task::TestRecovery(args) => tasks::test_recovery::plans(&load(&here.options(cli))?, args)?,
+        Task::ValidateBackupSystem(args) => tasks::validate_backup_system::plan(&load(&here.options(cli))?, args)?,
         Task::Ci(args) => tasks::ci::plan(args, &here.workspace),
         Task::Tool(_) => anyhow::bail!("a data tool has no plan"),
     };
@@ -120,11 +132,21 @@ fn perform(cli: &Cli, here: &Here, task: &Task, out: &mut dyn Write) -> anyhow::
         Task::Keys(args) => tasks::keys::run(args, out),
         Task::Verify(args) => {
             let project = load(&here.options(cli))?;
-            tasks::verify::run(&here.world(cli)?, project.stack(&args.stack)?, args, cli.json, out)
+            let environment = here.options(cli).environment;
+            tasks::verify::run(&here.world(cli)?, project.stack(&args.stack)?, args, environment, cli.json, out)
+        }
+        Task::Restore(args) => {
+            let project = load(&here.options(cli))?;
+            let environment = here.options(cli).environment;
+            tasks::restore::run(&here.world(cli)?, project.stack(&args.stack)?, args, environment, cli.json, out)
         }
         Task::Prune(args) => {
             let project = load(&here.options(cli))?;
             tasks::prune::run(&here.world(cli)?, project.stack(&args.stack)?, args, cli.json, out)
+        }
+        Task::Rewrap(args) => {
+            let project = load(&here.options(cli))?;
+            tasks::rewrap::run(&here.world(cli)?, project.stack(&args.stack)?, args, cli.json, out)
         }
         Task::Adopt(args) => {
             let options = here.options(cli);
@@ -132,16 +154,13 @@ fn perform(cli: &Cli, here: &Here, task: &Task, out: &mut dyn Write) -> anyhow::
             let world = here.world(cli)?;
             tasks::adopt::run(&world, project.stack(&args.stack)?, args, options.environment, cli.json, out)
         }
-        Task::ValidateTraefik(args) => {
-            let project = load(&here.options(cli))?;
-            let stack = project.stack(&args.stack)?;
-            let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
-            let (surroundings, web) = (here.surroundings(clock.as_ref())?, Client::new(Arc::clone(&clock)));
-            let eyes = Eyes { clock: clock.as_ref(), surroundings: surroundings.as_ref(), web: &web };
-            let records = tasks::validate_traefik::checks(&eyes, stack, project.compose(stack))?;
-            tasks::validate_traefik::tell(stack, &records, cli.json, out)
+        Task::Ci(_)
+        | Task::TestRecovery(_)
+        | Task::ValidateBackupSystem(_)
+        | Task::ValidateTraefik(_)
+        | Task::Tool(_) => {
+            anyhow::bail!("this task tells by itself")
         }
-        Task::Ci(_) | Task::TestRecovery(_) | Task::Tool(_) => anyhow::bail!("this task tells by itself"),
     }
 }
 
@@ -172,10 +191,42 @@ fn test_recovery(cli: &Cli, here: &Here, project: &Project, args: &tasks::test_r
     let report = tasks::test_recovery::run(&world, project, args)?;
     xtask::flow::audit::drilled(&world, project, &report);
     drop(world);
+    Ok(tell(cli, here, &report))
+}
+
+fn validate_backup_system(
+    cli: &Cli,
+    here: &Here,
+    project: &Project,
+    args: &tasks::validate_backup_system::Args,
+) -> anyhow::Result<u8> {
+    let world = here.world(cli)?;
+    prepare(&here.folder.join(&cli.report_dir))?;
+    let report = tasks::validate_backup_system::run(&world, project, args)?;
+    drop(world);
+    Ok(tell(cli, here, &report))
+}
+
+fn validate_traefik(
+    cli: &Cli,
+    here: &Here,
+    project: &Project,
+    args: &tasks::validate_traefik::Args,
+) -> anyhow::Result<u8> {
+    let world = here.world(cli)?;
+    prepare(&here.folder.join(&cli.report_dir))?;
+    let (surroundings, web) = (here.surroundings(world.clock.as_ref())?, Client::new(Arc::clone(&world.clock)));
+    let report = tasks::validate_traefik::run(&world, surroundings.as_ref(), &web, project, args)?;
+    drop(world);
+    Ok(tell(cli, here, &report))
+}
+
+/// Tells a finished report to everybody; returns the exit code.
+fn tell(cli: &Cli, here: &Here, report: &Report) -> u8 {
     signals::unless_interrupted();
     let summary = environment("GITHUB_STEP_SUMMARY").map(PathBuf::from);
     let published = publish(
-        &report,
+        report,
         &mut Sinks {
             folder: &here.folder.join(&cli.report_dir),
             stdout: &mut std::io::stdout(),
@@ -186,7 +237,7 @@ fn test_recovery(cli: &Cli, here: &Here, project: &Project, args: &tasks::test_r
             style: Surroundings::of_process(cli.no_color, cli.quiet).summary(cli.json),
         },
     );
-    Ok(published.exit_code(&report))
+    published.exit_code(report)
 }
 
 #[cfg(feature = "docker")]

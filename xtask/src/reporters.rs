@@ -1,6 +1,9 @@
 //! The reporters: a static list. One file a reporter, one line here; a test compares the folder with the list.
 //! A reporter turns one finished report into text and says where each part belongs; it writes nothing itself.
 
+use crate::domain::check::CheckRecord;
+use crate::domain::display::plural;
+use crate::domain::mutation::MutationRecord;
 use crate::domain::report::{Drill, Report, Run};
 use anyhow::Result;
 
@@ -86,7 +89,7 @@ impl Rendered {
     }
 }
 
-/// How many drills came to what.
+/// How many drills, checks and scores came to what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
     /// Proven.
@@ -100,9 +103,9 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Counts the drills of a report.
+    /// Counts the outcomes of a report.
     pub fn of(report: &Report) -> Self {
-        let count = |word: &str| report.drills.iter().filter(|d| d.outcome.word() == word).count();
+        let count = |word: &str| report.outcomes().filter(|outcome| outcome.word() == word).count();
         Self { passed: count("passed"), failed: count("failed"), broken: count("broken"), skipped: count("skipped") }
     }
 
@@ -124,6 +127,34 @@ impl Tally {
         let said: Vec<String> = all.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
         if said.is_empty() { "no drill was run".to_owned() } else { said.join(", ") }
     }
+}
+
+/// What the outcomes are of, in words: ` of 3 drills`, ` of 14 checks and 1 mutation score`.
+pub fn asked(report: &Report) -> String {
+    let all =
+        [(report.drills.len(), "drill"), (report.checks.len(), "check"), (report.mutations.len(), "mutation score")];
+    let said: Vec<String> = all.iter().filter(|(n, _)| *n > 0).map(|(n, what)| plural(*n, what)).collect();
+    if said.is_empty() { String::new() } else { format!(" of {}", said.join(" and ")) }
+}
+
+/// `stack check age`, as a check is called everywhere.
+pub fn check_name(check: &CheckRecord) -> String {
+    format!("{} check {}", check.stack, check.id)
+}
+
+/// `stack mutation score`, as it is called everywhere.
+pub fn mutation_name(record: &MutationRecord) -> String {
+    format!("{} mutation score", record.stack)
+}
+
+/// `100 %`, and never that for anything less.
+pub fn score(record: &MutationRecord) -> String {
+    record.score.map_or_else(
+        || "-".to_owned(),
+        |score| {
+            if score >= 1.0 { "100 %".to_owned() } else { format!("{:.2} %", (score * 10_000.0).floor() / 100.0) }
+        },
+    )
 }
 
 /// `stack/store scenario`, as a drill is called everywhere.

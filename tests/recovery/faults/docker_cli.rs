@@ -3,21 +3,21 @@
 
 use super::cli::{ends, xtask};
 use super::docker_server::{IMAGE, rig};
-use super::rig::{CANARY, holds_only, random};
+use super::rig::{CANARY, Rig, holds_only, random};
 use crate::docker_rig::docker;
 use std::path::Path;
 
 /// The right password; it must not be printed either.
-const RIGHT: &str = "right-canary-91c2-must-not-be-printed";
+pub const RIGHT: &str = "right-canary-91c2-must-not-be-printed";
 
 /// A container that says of itself what Compose says of a service's. Removed on drop.
-struct Service {
-    project: String,
-    name: String,
+pub struct Service {
+    pub project: String,
+    pub name: String,
 }
 
 impl Service {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let project = random();
         let service = Self { name: format!("{project}-db-1"), project };
         let labels = ["project", "service"].map(|key| {
@@ -33,7 +33,18 @@ impl Service {
         service
     }
 
-    fn sql(&self, script: &str) -> Option<String> {
+    /// One that answers already.
+    pub fn ready(rig: &Rig) -> Self {
+        let service = Self::start();
+        let deadline = rig.world.clock.now() + std::time::Duration::from_secs(60);
+        while service.sql("SELECT 1").is_none() {
+            assert!(rig.world.clock.now() < deadline, "the service never answered");
+            rig.world.clock.sleep(std::time::Duration::from_millis(100));
+        }
+        service
+    }
+
+    pub fn sql(&self, script: &str) -> Option<String> {
         docker(&["exec", &self.name, "psql", "-h", "127.0.0.1", "-XAtqU", "keeper", "-d", "shop", "-c", script])
     }
 }
@@ -56,12 +67,7 @@ fn describe(folder: &Path, database: &str, password: &str) {
 #[test]
 fn a_wrongly_described_stack_ends_the_command_with_a_code_of_its_own_for_each_fault() {
     let Some(rig) = rig("faults of a described stack", &[IMAGE]) else { return };
-    let service = Service::start();
-    let deadline = rig.world.clock.now() + std::time::Duration::from_secs(60);
-    while service.sql("SELECT 1").is_none() {
-        assert!(rig.world.clock.now() < deadline, "the service never answered");
-        rig.world.clock.sleep(std::time::Duration::from_millis(100));
-    }
+    let service = Service::ready(&rig);
     service.sql("CREATE TABLE orders AS SELECT 1 AS id").unwrap();
     service.sql("CREATE DATABASE hollow").unwrap();
     let folder = tempfile::tempdir().unwrap();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use xtask::adapters::docker::{DockerSites, NoRecipes, RunIdentity};
 use xtask::domain::engine::{Engine, Target};
 use xtask::domain::secret::Secret;
-use xtask::domain::site::SiteSpec;
+use xtask::domain::site::{ContainerSpec, Reach, SiteSpec};
 use xtask::domain::store::{Location, Store};
 use xtask::engines;
 use xtask::flow::prove::{Place, ready};
@@ -35,6 +35,12 @@ pub fn rig(test: &str, images: &[&str]) -> Option<Rig> {
     }
 }
 
+/// The site of a store, on a network where others can reach it.
+fn reachable(store: &Store) -> ContainerSpec {
+    let SiteSpec::Container(spec) = engine().site(store) else { panic!("not a container") };
+    ContainerSpec { reach: Reach::PrivateNetwork, ..spec }
+}
+
 pub struct Server {
     pub site: Arc<dyn OwnedSite>,
     pub store: Store,
@@ -45,7 +51,8 @@ impl Server {
     /// A ready server whose database `shop` is empty.
     pub fn start(rig: &Rig) -> Self {
         let store = engine().rehearsal_store(Some(IMAGE));
-        let site: Arc<dyn OwnedSite> = rig.world.sites.open(&engine().site(&store), "test").unwrap().into();
+        let site: Arc<dyn OwnedSite> =
+            rig.world.sites.open(&SiteSpec::Container(reachable(&store)), "test").unwrap().into();
         let at = engine().owned_target(&store);
         let server = Self { site, store, at };
         server.wait(rig);
@@ -89,7 +96,7 @@ impl Server {
 
     /// A container beside the server, from which it is reached over the network like from another machine.
     pub fn neighbour(&self, rig: &Rig, image: &str) -> Box<dyn OwnedSite> {
-        let SiteSpec::Container(mut spec) = engine().site(&self.store) else { panic!("not a container") };
+        let mut spec = reachable(&self.store);
         spec.image = image.to_owned();
         spec.command = ["sleep", "infinity"].map(str::to_owned).to_vec();
         let site = rig.world.sites.open(&SiteSpec::Container(spec), "client").unwrap();

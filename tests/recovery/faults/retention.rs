@@ -188,7 +188,7 @@ fn f41_a_set_dated_in_the_future_is_flagged_and_makes_nothing_old() {
 }
 
 #[test]
-fn f38_after_a_week_of_failing_backups_with_a_prune_after_each_the_good_sets_are_there() {
+fn f38_flaw_14_after_a_week_of_failing_backups_with_a_prune_after_each_the_good_sets_are_there() {
     let shop = Shop::new();
     let folder = shop.rig.vault();
     let vault = Vault::at(&folder);

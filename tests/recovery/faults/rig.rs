@@ -107,12 +107,18 @@ pub fn refused<T>(result: anyhow::Result<T>, kind: RefusalKind, says: &[&str], h
     }
 }
 
-/// The vault holds exactly this many sets, all sound to the last byte, and nothing else.
+/// The vault holds exactly this many sets, all sound to the last byte, and nothing else, and nobody holds its lock: I1 to I4 of
+/// docs/reliability.md.
 #[track_caller]
 pub fn holds_only(vault: &Path, sets: usize) {
+    if let Ok(lock) = std::fs::File::open(vault.join(".lock")) {
+        let taken = rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive);
+        assert!(taken.is_ok(), "I4: somebody holds the lock");
+    }
     let all = std::fs::read_dir(vault).map(|entries| entries.map(|e| e.unwrap().file_name()).collect::<Vec<_>>());
+    let ours = [".lock", "catalog.jsonl", "audit.jsonl"];
     let others: Vec<_> =
-        all.unwrap_or_default().into_iter().filter(|name| name != ".lock" && name != "catalog.jsonl").collect();
+        all.unwrap_or_default().into_iter().filter(|name| ours.iter().all(|own| name != own)).collect();
     assert_eq!(others.len(), sets, "{others:?}");
     let listed = Vault::at(vault).list().unwrap();
     assert_eq!(listed.len(), sets, "{listed:?}");

@@ -273,6 +273,7 @@ impl Rig {
         let component = Component {
             store: self.store.name.clone(),
             engine: "postgres".into(),
+            as_of_window_ms: None,
             consistent_as_of: String::new(),
             consistency: Consistency::Snapshot,
             facts: facts.lines().filter_map(|l| l.split_once('=')).map(|(k, v)| (k.into(), v.into())).collect(),

@@ -35,6 +35,8 @@ pub fn report(drills: Vec<Drill>, exit_code: u8) -> Report {
         machine: Machine { cpus: 2, platform: "linux x86_64".into(), docker: Some("27.5.1".into()) },
         images: vec![postgres(ImageOrigin::BuiltLocally)],
         drills,
+        checks: Vec::new(),
+        mutations: Vec::new(),
         notes: vec!["no recovery.yaml: stacks were inferred from the Compose files".into()],
         exit_code,
     }

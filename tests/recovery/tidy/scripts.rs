@@ -54,9 +54,16 @@ fn every_script_can_be_executed() {
 #[test]
 fn the_old_names_of_this_releases_tasks_are_all_there() {
     let names: Vec<String> = pages_in("scripts/", ".sh").into_iter().map(|p| p.path).collect();
-    for old in
-        ["test-recovery.sh", "backup-database.sh", "backup-postgres.sh", "backup-production.sh", "verify-backup.sh"]
-    {
+    for old in [
+        "test-recovery.sh",
+        "validate-backup-system.sh",
+        "backup-database.sh",
+        "backup-postgres.sh",
+        "backup-production.sh",
+        "verify-backup.sh",
+        "restore-backup.sh",
+        "restore-database.sh",
+    ] {
         assert!(names.contains(&format!("scripts/{old}")), "{old} is gone; somebody's schedule still calls it");
     }
 }

@@ -7,6 +7,7 @@ mod infer;
 mod merge;
 mod mounts;
 mod node;
+mod old_variables;
 mod protection;
 mod proxy;
 mod recovery;
@@ -106,9 +107,12 @@ pub fn infer(options: &LoadOptions<'_>, given: &Given) -> Result<Project> {
         schedule: None,
         vault: None,
         compression: None,
+        max_skew: None,
         protection: Default::default(),
         retention: RetentionText::default(),
         traefik: Default::default(),
+        waivers: Vec::new(),
+        environment: None,
     };
     let (stack, findings) = resolve::resolve(stack, &options.folder, options.environment)?;
     let notes = vec![format!(

@@ -174,6 +174,18 @@ pub fn sync_all_of(folder: impl AsFd) -> Result<()> {
     Ok(())
 }
 
+/// Makes every folder below, links not followed, one that its owner may change.
+pub fn unlock(folder: &Path) -> std::io::Result<()> {
+    std::fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            unlock(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// The folder that a path is in; `.` for a bare name.
 pub fn parent(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))

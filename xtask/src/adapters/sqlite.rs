@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 mod census;
 mod digest;
+mod exchange;
 mod finish;
 mod header;
 mod held;
@@ -24,6 +25,7 @@ mod schema;
 mod seed;
 mod snapshot;
 mod strike;
+mod tables;
 #[cfg(test)]
 mod tests;
 
@@ -46,6 +48,9 @@ pub fn run(args: &[String], streams: &mut Streams) -> Result<()> {
         return on_copy(verb, &copy, streams).map_err(|e| known(e, &copy));
     }
     let db = beneath::resolve(Path::new("."), &args.own_path("the database file")?)?;
+    if verb == "exchange" || verb == "clear" {
+        return changing(verb, &db, args, streams).map_err(|e| known(e, &db));
+    }
     at(verb, &db, args, streams).map_err(|e| known(e, &db))
 }
 
@@ -58,6 +63,19 @@ fn on_copy(verb: &str, copy: &Path, streams: &mut Streams) -> Result<()> {
         "read" => snapshot::read(copy, streams),
         "release" => snapshot::release(copy),
         _ => repair::stage(copy, streams),
+    }
+}
+
+/// A verb of a restore at somebody's place.
+fn changing(verb: &str, db: &Path, mut args: Args, streams: &mut Streams) -> Result<()> {
+    let mut place = |what| beneath::resolve(Path::new("."), &args.own_path(what)?);
+    let places =
+        exchange::Places { fresh: place("the restored database")?, previous: place("the previous one's name")? };
+    let (keep, replace) = (args.flag("--keep"), args.flag("--replace"));
+    args.end()?;
+    match verb {
+        "clear" => exchange::clear(db, &places, streams),
+        _ => exchange::exchange(db, &places, (keep, replace), streams),
     }
 }
 
@@ -84,6 +102,7 @@ fn at(verb: &str, db: &Path, mut args: Args, streams: &mut Streams) -> Result<()
         }
         "diagnose" => probe::diagnose(db, streams),
         "repair" => repair::rebuild(db, &copy(&mut args)?, streams),
+        "tables" => tables::replace(db, &copy(&mut args)?, streams),
         "finish" => finish::finish(db, &copy(&mut args)?, streams),
         "seed" => seed::fill(db, args.number("--bytes")?.context("--bytes is missing")?.try_into()?),
         "churn" => seed::churn(db),

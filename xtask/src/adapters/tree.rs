@@ -12,6 +12,7 @@ mod archive;
 mod census;
 mod drill;
 mod dump;
+mod exchange;
 mod extract;
 mod load;
 mod marks;
@@ -68,6 +69,17 @@ fn at(verb: &str, folder: &Path, mut args: Args, streams: &mut Streams) -> Resul
             dump::dump(folder, Path::new(census), streams)
         }
         "vacant" => load::vacancy(folder, args.number("--needs")?, streams),
+        "movable" => exchange::movable(folder, streams),
+        "exchange" | "clear" => {
+            let mut place = |what| beneath::resolve(Path::new("."), &args.own_path(what)?);
+            let places =
+                exchange::Places { fresh: place("the restored folder")?, previous: place("the previous one's name")? };
+            let how = (args.flag("--keep"), args.flag("--replace"));
+            match verb {
+                "clear" => exchange::clear(folder, &places, streams),
+                _ => exchange::exchange(folder, &places, how, streams),
+            }
+        }
         "load" => load::fetch(folder, streams),
         "adopt" => load::adopt(folder),
         "pick" => pick::pick(folder, Path::new(args.word("the staged archive")?), streams),

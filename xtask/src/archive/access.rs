@@ -3,8 +3,10 @@
 
 use super::keys::Keys;
 use super::signature::{Signer, Trust};
+use crate::domain::fact::{Fact, KeyFile, KeyUse};
 use crate::domain::protection::{Encryption, Protection};
 use crate::domain::refusal::Refusal;
+use crate::domain::secret::Secret;
 
 /// The means to write protected sets and to read them back.
 #[derive(Default)]
@@ -20,6 +22,22 @@ pub struct Access {
 }
 
 impl Access {
+    /// With keys of the same kind that nobody else knows, for sets that nobody keeps; none where sets are not encrypted.
+    pub fn throw_away(like: &Encryption) -> Self {
+        match like {
+            Encryption::Undecided | Encryption::Off => Self::default(),
+            Encryption::Recipients(_) => {
+                let (keys, recipient) = Keys::new_identity();
+                Self { encryption: Encryption::Recipients(vec![recipient]), keys, ..Self::default() }
+            }
+            Encryption::Passphrase(_) => {
+                let secret = Secret::new(Keys::new_identity().1);
+                let keys = Keys::of_passphrase(secret.clone());
+                Self { encryption: Encryption::Passphrase(secret), keys, ..Self::default() }
+            }
+        }
+    }
+
     /// As a stack's configuration says; every key file is read here.
     ///
     /// # Errors
@@ -32,4 +50,21 @@ impl Access {
             trust: Trust::of(protection)?,
         })
     }
+}
+
+/// What each key file holds that a stack's configuration names.
+pub fn key_files(protection: &Protection) -> Vec<KeyFile> {
+    let identities = protection.identities.iter().map(|path| (path, KeyUse::Identity));
+    let signing = protection.signing_key.iter().map(|path| (path, KeyUse::Signing));
+    let file = |(path, named_as): (&std::path::PathBuf, KeyUse)| {
+        let opens = Keys::of(&Protection { identities: vec![path.clone()], ..Protection::default() });
+        let signs = Signer::of(&Protection { signing_key: Some(path.clone()), ..Protection::default() });
+        let holds = match (opens, signs, named_as) {
+            (Ok(_), _, _) => Fact::Known(KeyUse::Identity),
+            (_, Ok(_), _) => Fact::Known(KeyUse::Signing),
+            (Err(why), _, KeyUse::Identity) | (_, Err(why), KeyUse::Signing) => Fact::Unknown(why.message),
+        };
+        KeyFile { path: path.clone(), named_as, holds }
+    };
+    identities.chain(signing).map(file).collect()
 }

@@ -1,11 +1,11 @@
 //! A vault's audit log: one line a deed, appended under a lock of its own and never rewritten. It must not know what a deed means.
 
-use super::disk::{self, Kind, Links};
+use super::disk::{self, Links};
 use super::vault::Vault;
 use crate::domain::deed::Deed;
 use crate::domain::refusal::Refusal;
 use anyhow::{Context, Result};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read};
 use std::path::PathBuf;
 
 /// Its name in a vault.
@@ -27,8 +27,10 @@ impl Vault {
     /// `Refusal` of kind `Storage`.
     pub fn record(&self, deed: &Deed) -> Result<()> {
         let on = self.on();
-        if !on.look(self.folder(), Links::Followed).is_ok_and(|found| found.kind == Kind::Folder) {
-            return Ok(());
+        match on.look(self.folder(), Links::Followed) {
+            Ok(_) => {}
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(e) => return Err(disk::reading(&e, self.folder()).into()),
         }
         let path = self.audit();
         let mut file = on.extend(&path).map_err(|e| disk::storage(on, &e, "open", &path, None))?;
@@ -46,8 +48,7 @@ impl Vault {
         }
         serde_json::to_writer(&mut text, deed).context("write the audit log")?;
         text.push(b'\n');
-        let written = file.write_all(&text).and_then(|()| file.sync());
-        written.map_err(|e| disk::storage(on, &e, "write", &path, Some(text.len() as u64)))?;
+        disk::write_at_end(on, file.as_mut(), &path, length, &text)?;
         if length == 0 { disk::sync_folder(on, self.folder()) } else { Ok(()) }
     }
 

@@ -93,6 +93,14 @@ pub(super) fn missing(lines: &[Line], sets: &[Public]) -> Vec<Line> {
     sets.iter().filter(|set| !known.contains(set.outline.id.as_str())).map(Line::of).collect()
 }
 
+/// SHA-256 of the manifest with which this set was committed.
+pub(super) fn digest_of(lines: &[Line], of: &str) -> Option<String> {
+    lines.iter().find_map(|line| match line {
+        Line::Committed { id, manifest_sha256, .. } if id == of => Some(manifest_sha256.clone()),
+        _ => None,
+    })
+}
+
 fn committed(line: &Line) -> Option<&str> {
     if let Line::Committed { id, .. } = line { Some(id) } else { None }
 }
@@ -111,11 +119,22 @@ pub fn contradictions(lines: &[Line], sets: &[Public], damaged: &[String]) -> Ve
             Some(set) if set.sha256 != *manifest_sha256 => {
                 found.push(format!("set {id} is not the one that was committed: its manifest is another"));
             }
+            // Number and set before are in the manifest too: whoever changed them here meant to be believed elsewhere.
+            Some(set) if Line::of(set) != *line => {
+                found.push(format!("the catalog's line of set {id} is not the one that was written"));
+            }
             None if !there.contains(id.as_str()) && !removed.contains(id.as_str()) => {
                 found.push(format!("set {id} is gone, and nobody removed it with this tool"));
             }
             _ => {}
         }
+    }
+    // A crash may cost the newest set its line, and whoever begins the next one writes it first.
+    let named: BTreeSet<&str> = lines.iter().filter_map(committed).collect();
+    let last = sets.iter().rfind(|s| named.contains(s.outline.id.as_str())).map_or(0, |s| s.outline.sequence);
+    for set in sets.iter().filter(|s| s.outline.sequence < last && !named.contains(s.outline.id.as_str())) {
+        let id = &set.outline.id;
+        found.push(format!("the catalog has no line of set {id}, and later sets have theirs: lines were taken out"));
     }
     let known = |sha256: &str| {
         sets.iter().any(|s| s.sha256 == sha256)

@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Debug;
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 mod host;
 
@@ -180,9 +180,18 @@ pub(super) fn append(on: &dyn Disk, folder: &Path, name: &str, text: &[u8], most
     if ended < length {
         file.cut(ended).map_err(|e| storage(on, &e, "mend", &path, None))?;
     }
-    let written = file.write_all(text).and_then(|()| file.sync());
-    written.map_err(|e| storage(on, &e, "write", &path, Some(text.len() as u64)))?;
+    write_at_end(on, file.as_mut(), &path, ended, text)?;
     sync_folder(on, folder)
+}
+
+/// Writes text at the end of a file that is so long, durable on return but for the file's name.
+pub(super) fn write_at_end(on: &dyn Disk, file: &mut dyn Opened, path: &Path, end: u64, text: &[u8]) -> Result<()> {
+    let written = file.write_all(text).and_then(|()| file.sync());
+    written.map_err(|e| {
+        // Bytes whose sync failed never reach the disk. What is written after them would, and stand behind a hole.
+        let _ = file.cut(end);
+        storage(on, &e, "write", path, Some(text.len() as u64))
+    })
 }
 
 /// Gives a folder a new name, never replacing what has that name already.
@@ -193,22 +202,36 @@ pub(super) fn rename_new(on: &dyn Disk, from: &Path, to: &Path) -> Result<()> {
 /// Makes a folder that nobody else can look into, with those above it that are missing, durable on return.
 pub(super) fn make_folder(on: &dyn Disk, path: &Path) -> Result<()> {
     let there = |p: &Path| on.look(p, Links::Followed);
-    let missing = path.ancestors().take_while(|p| !p.as_os_str().is_empty() && there(p).is_err());
-    let missing: Vec<&Path> = missing.collect();
-    let make = |folder: &&Path| match on.make_folder(folder) {
-        // Somebody else just made it.
-        Err(_) if there(folder).is_ok_and(|entry| entry.kind == Kind::Folder) => Ok(()),
-        other => other,
-    };
-    let made = missing.iter().rev().try_for_each(make).and_then(|()| match there(path)?.kind {
-        Kind::Folder => Ok(()),
-        _ => Err(io::ErrorKind::NotADirectory.into()),
-    });
-    made.map_err(|e| storage(on, &e, "create", path, None))?;
-    // Each name is kept by the folder above it.
-    let above =
-        |folder: &&Path| folder.parent().map(|p| if p.as_os_str().is_empty() { Path::new(".") } else { p }.to_owned());
-    missing.iter().filter_map(above).try_for_each(|folder| sync_folder(on, &folder))
+    let lowest = path.ancestors().position(|p| p.as_os_str().is_empty() || there(p).is_ok());
+    let missing: Vec<&Path> = path.ancestors().take(lowest.unwrap_or(usize::MAX)).collect();
+    // Each name is kept by the folder above it. The last one that is there may be from a run that died before it was durable.
+    if let Some(last) = path.ancestors().nth(missing.len()).filter(|p| !p.as_os_str().is_empty()) {
+        // A folder above that may not be read was there before any run of ours.
+        let _ = on.folder(&above(last), Links::Followed).and_then(|folder| folder.sync());
+    }
+    for folder in missing.iter().rev() {
+        match on.make_folder(folder) {
+            // Somebody else just made it.
+            Err(_) if there(folder).is_ok_and(|entry| entry.kind == Kind::Folder) => {}
+            made => made.map_err(|e| storage(on, &e, "create", folder, None))?,
+        }
+        // Whoever found it there would take it for durable.
+        sync_folder(on, &above(folder)).inspect_err(|_| drop(on.remove_all(folder)))?;
+    }
+    match there(path).map(|entry| entry.kind) {
+        Ok(Kind::Folder) => Ok(()),
+        Ok(_) => Err(storage(on, &io::ErrorKind::NotADirectory.into(), "create", path, None)),
+        Err(e) => Err(storage(on, &e, "create", path, None)),
+    }
+}
+
+/// The folder that keeps a path's last name.
+fn above(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        Some(_) => PathBuf::from("."),
+        None => path.to_owned(),
+    }
 }
 
 /// Makes the entries of a folder durable.

@@ -19,6 +19,7 @@ mod toc;
 mod zstd;
 
 pub use fault::carried;
+pub use tar::sum_is_right as tar_sum_is_right;
 
 use crate::domain::artifact::Fingerprint;
 use crate::domain::foreign::{Content, Derivation, Findings, Said, Unknown};

@@ -43,6 +43,18 @@ impl Keys {
         Ok(keys)
     }
 
+    /// A new identity that is kept nowhere else, and its public half.
+    pub fn new_identity() -> (Self, String) {
+        let identity = x25519::Identity::generate();
+        let public = identity.to_public().to_string();
+        (Self { identities: vec![identity], ..Self::default() }, public)
+    }
+
+    /// A passphrase alone, as sets were encrypted with before.
+    pub fn of_passphrase(secret: Secret) -> Self {
+        Self { passphrase: Some(secret), ..Self::default() }
+    }
+
     /// Whether there is none at all.
     pub fn is_empty(&self) -> bool {
         self.identities.is_empty() && self.passphrase.is_none()

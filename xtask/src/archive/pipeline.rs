@@ -9,6 +9,7 @@ use crate::domain::artifact::{Fingerprint, StoredFile};
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::domain::stack::Compression;
 use anyhow::{Context, Result};
+use std::cell::Cell;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
@@ -109,9 +110,16 @@ fn pump(
     key: Option<&SetKey>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Stored> {
-    let counted = Counted { file, tally: Tally::default() };
+    let refused = Cell::new(None);
+    // What encrypts tells of the disk's own error in words only, if at all.
+    let own = || refused.get().map(io::Error::from_raw_os_error);
+    let full = |e: &io::Error, chunk: usize| full(own().as_ref().unwrap_or(e), chunk);
+    let counted = Counted { file, tally: Tally::default(), refused: &refused };
     let sink = match key {
-        Some(key) => Sink::Sealed(Box::new(key.sealing(counted)?)),
+        Some(key) => {
+            let sealing = key.sealing(counted).map_err(|error| own().map_or(error, |e| full(&e, 1)))?;
+            Sink::Sealed(Box::new(sealing))
+        }
         None => Sink::Clear(counted),
     };
     let mut encoder = Encoder::new(compression, sink).map_err(|e| full(&e, 0))?;
@@ -149,11 +157,13 @@ fn producer(error: io::Error, after: u64) -> anyhow::Error {
 struct Counted<'f> {
     file: &'f mut dyn Opened,
     tally: Tally,
+    /// What the disk said when it refused.
+    refused: &'f Cell<Option<i32>>,
 }
 
 impl Write for Counted<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let n = self.file.write(bytes)?;
+        let n = self.file.write(bytes).inspect_err(|e| self.refused.set(e.raw_os_error()))?;
         self.tally.update(&bytes[..n]);
         Ok(n)
     }

@@ -2,6 +2,7 @@
 
 use super::access::Access;
 use super::disk::{self, Disk, Kind, Links};
+use super::keys::Keys;
 use super::manifest::{self, Id, Public};
 use super::reading::Reading;
 use super::set_key::SetKey;
@@ -49,7 +50,7 @@ impl BackupSet {
         match (public.whole, &public.outline.seal) {
             (Some(manifest), _) => Ok(Self::new(disk, folder, manifest, None, reading)),
             (None, Some(seal)) => {
-                let key = key_of(&*disk, &folder, &seal.recipient, access)?;
+                let key = key_of(&*disk, &folder, &seal.recipient, &access.keys)?;
                 let manifest = rest(&*disk, &folder, &public.outline, &key)?;
                 Ok(Self::new(disk, folder, manifest, Some(key), reading))
             }
@@ -132,35 +133,52 @@ pub(super) fn sound(on: &dyn Disk, folder: &Path, id: &str, access: &Access) -> 
         promised.insert(manifest::REST_NAME);
         disk::open_sized(on, &folder.join(manifest::REST_NAME), rest.bytes).map_err(|refusal| refusal.message)?;
     }
-    let mut keys = 0;
-    for name in on.folder(folder, Links::Refused).and_then(|folder| folder.names()).map_err(|e| e.to_string())? {
-        match name.to_str() {
-            Some(name) if promised.contains(name) => {}
-            Some(name) if public.outline.seal.is_some() && manifest::wrapped_key(name).is_some() => {
-                if manifest::key_name(&record(on, folder, name)?) != name {
-                    return Err(format!("{name} is not what its own name says: it was changed"));
-                }
-                keys += 1;
-            }
-            _ => return Err(format!("holds {name:?}, which the manifest does not know")),
-        }
+    let sealed = public.outline.seal.is_some();
+    let mut keys = key_files(on, folder, &promised, sealed)?;
+    if sealed && keys == 0 {
+        // Whoever rotates keys puts the new file there before the old one goes: a second look finds it.
+        keys = key_files(on, folder, &promised, sealed)?;
     }
-    if public.outline.seal.is_some() && keys == 0 {
+    if sealed && keys == 0 {
         return Err("is encrypted, and its key file is missing".to_owned());
     }
     Ok(public)
 }
 
-/// The key of an encrypted set: the first of its key files that opens and fits the manifest.
-fn key_of(on: &dyn Disk, folder: &Path, recipient: &str, access: &Access) -> Result<SetKey, Refusal> {
+/// How many whole key files a set has; anything else that the manifest does not promise is refused.
+fn key_files(on: &dyn Disk, folder: &Path, promised: &BTreeSet<&str>, sealed: bool) -> Result<usize, String> {
+    let mut keys = 0;
+    for name in on.folder(folder, Links::Refused).and_then(|folder| folder.names()).map_err(|e| e.to_string())? {
+        match name.to_str() {
+            Some(name) if promised.contains(name) => {}
+            Some(name) if sealed && manifest::wrapped_key(name).is_some() => match record(on, folder, name) {
+                Ok(wrapped) if manifest::key_name(&wrapped) == name => keys += 1,
+                Ok(_) => return Err(format!("{name} is not what its own name says: it was changed")),
+                // Replaced since the folder was listed.
+                Err(_) if disk::is_missing(on, &folder.join(name)) => {}
+                Err(why) => return Err(why),
+            },
+            _ => return Err(format!("holds {name:?}, which the manifest does not know")),
+        }
+    }
+    Ok(keys)
+}
+
+/// The names of a set's key files, sorted.
+pub(super) fn key_names(on: &dyn Disk, folder: &Path) -> Result<Vec<String>, Refusal> {
     let names = on.folder(folder, Links::Refused).and_then(|folder| folder.names());
     let names = names.map_err(|e| disk::reading(&e, folder))?.into_iter().filter_map(|name| name.into_string().ok());
     let mut names: Vec<String> = names.filter(|name| manifest::wrapped_key(name).is_some()).collect();
     names.sort_unstable();
+    Ok(names)
+}
+
+/// The key of an encrypted set: the first of its key files that opens and fits the manifest.
+pub(super) fn key_of(on: &dyn Disk, folder: &Path, recipient: &str, keys: &Keys) -> Result<SetKey, Refusal> {
     let mut last = None;
-    for name in names {
+    for name in key_names(on, folder)? {
         let wrapped = record(on, folder, &name).map_err(|why| disk::damaged(folder, &why))?;
-        match SetKey::unwrapped(&wrapped, &access.keys) {
+        match SetKey::unwrapped(&wrapped, keys) {
             Ok(key) if key.recipient() == recipient => return Ok(key),
             Ok(_) => last = Some(disk::damaged(&folder.join(&name), "holds the key of another set")),
             Err(refusal) => last = Some(refusal),

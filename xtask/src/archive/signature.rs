@@ -15,6 +15,8 @@ use std::path::Path;
 pub const NAME: &str = "manifest.sig";
 /// A longer key or signature is not one.
 pub(super) const MOST_BYTES: u64 = 4096;
+/// The comment that nothing signs. It is always the same, so that a signature has no byte that may be changed.
+const COMMENT: &str = "xtask backup manifest";
 
 /// The key that signs.
 pub struct Signer {
@@ -59,8 +61,7 @@ impl Signer {
     /// The system gives no random bytes.
     pub fn sign(&self, manifest: &[u8], id: &str) -> Result<String> {
         let comment = format!("backup set {id}");
-        let signed =
-            minisign::sign(None, &self.secret, Cursor::new(manifest), Some(&comment), Some("xtask backup manifest"));
+        let signed = minisign::sign(None, &self.secret, Cursor::new(manifest), Some(&comment), Some(COMMENT));
         Ok(signed.context("sign the manifest")?.into_string())
     }
 }
@@ -84,8 +85,11 @@ fn well_formed(text: &str) -> bool {
         line.len() == length && line.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(&b))
     };
     match lines.as_slice() {
-        [_, signature, comment, both] if text.ends_with('\n') => {
-            base64(signature, 100) && comment.starts_with("trusted comment: ") && base64(both, 88)
+        [first, signature, comment, both] if text.ends_with('\n') => {
+            first.strip_prefix("untrusted comment: ") == Some(COMMENT)
+                && base64(signature, 100)
+                && comment.starts_with("trusted comment: ")
+                && base64(both, 88)
         }
         _ => false,
     }
@@ -127,6 +131,8 @@ impl Trust {
     /// A sentence that says why not.
     pub fn check(&self, manifest: &[u8], signature: &str) -> Result<(), String> {
         let signed = if well_formed(signature) { SignatureBox::from_string(signature).ok() } else { None };
+        // Base64 leaves bits over at an end; only one spelling of them counts.
+        let signed = signed.filter(|signed| signed.to_string() == signature);
         let signed = signed.ok_or_else(|| format!("{NAME} is no signature"))?;
         let by = |key: &&PublicKey| minisign::verify(key, &signed, Cursor::new(manifest), true, false, false).is_ok();
         match self.0.iter().find(by) {

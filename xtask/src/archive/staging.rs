@@ -17,6 +17,7 @@ use anyhow::{Context, Result, ensure};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A set in the making, under the vault's lock. Dropping it without [`Staging::commit`] removes it.
 pub struct Staging {
@@ -29,6 +30,8 @@ pub struct Staging {
     previous: Option<String>,
     key: Option<SetKey>,
     access: Arc<Access>,
+    /// Whether it is to be left to the next run that begins.
+    left: AtomicBool,
     _lock: Lock,
 }
 
@@ -61,7 +64,19 @@ impl Staging {
         disk.make_folder(&folder).map_err(|e| disk::storage(&*disk, &e, "create", &folder, None))?;
         let (id, sequence) = (id.to_string(), id.sequence);
         let (vault, stack) = (vault.to_owned(), stack.to_owned());
-        Ok(Self { disk, vault, folder, id, sequence, stack, previous, key, access, _lock: lock })
+        Ok(Self {
+            disk,
+            vault,
+            folder,
+            id,
+            sequence,
+            stack,
+            previous,
+            key,
+            access,
+            left: AtomicBool::new(false),
+            _lock: lock,
+        })
     }
 
     /// The id that the set will have.
@@ -149,8 +164,10 @@ impl Staging {
         let folder = self.vault.join(&self.id);
         disk::rename_new(on, &self.folder, &folder)?;
         if let Err(error) = disk::sync_folder(on, &self.vault) {
-            // Not known to be durable, so it must not be listed either; dropping removes it.
-            let _ = disk::rename_new(on, &folder, &self.folder);
+            // Not known to be durable, so it must not be listed either. Dropping removes it, but only once its hidden name is
+            // durable: the disk may have the other one, and nothing may be missing from what has that.
+            let hidden = disk::rename_new(on, &folder, &self.folder).and_then(|()| disk::sync_folder(on, &self.vault));
+            self.left.store(hidden.is_err(), Ordering::Relaxed);
             return Err(error);
         }
         // A set without its line is whole: the next run that begins writes the line.
@@ -166,7 +183,9 @@ impl Staging {
 impl Drop for Staging {
     fn drop(&mut self) {
         // After a commit the folder is gone from here; what cannot be removed now is removed by the next run that begins.
-        let _ = disk::remove(self.disk.as_ref(), &self.folder);
+        if !self.left.load(Ordering::Relaxed) {
+            let _ = disk::remove(self.disk.as_ref(), &self.folder);
+        }
     }
 }
 

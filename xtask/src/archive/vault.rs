@@ -21,8 +21,13 @@ use std::sync::Arc;
 
 mod beside;
 mod removal;
+mod restoring;
+mod rewrap;
+mod survey;
 
 pub use removal::{Left, Look, Removal};
+pub use restoring::{Intent, Restoring};
+pub use rewrap::Rewrapping;
 
 /// Where a run collects its files before the commit.
 const PARTIAL: &str = ".partial-";
@@ -110,11 +115,12 @@ impl Vault {
             return Err(foreign(&self.folder, stack, other).into());
         }
         // A catalog that cannot be read costs nobody tonight's backup: it repeats what the manifests say, and `verify` tells of it.
-        if let Ok(lines) = catalog::read(self.on(), &self.folder) {
-            catalog::append(self.on(), &self.folder, &catalog::missing(&lines, &sets))?;
+        let lines = catalog::read(self.on(), &self.folder);
+        if let Ok(lines) = &lines {
+            catalog::append(self.on(), &self.folder, &catalog::missing(lines, &sets))?;
         }
         let sequence = names.iter().filter_map(|n| Id::parse(n)).map(|id| id.sequence).max().unwrap_or(0) + 1;
-        let previous = sets.last().map(|set| set.sha256.clone());
+        let previous = previous(&names, &sets, &lines.unwrap_or_default());
         let standing = Standing { id: Id::new(second, sequence), stack, previous };
         let name = format!("{PARTIAL}{run}");
         Staging::make(Arc::clone(&self.disk), &self.folder, &name, standing, Arc::clone(&self.access), lock)
@@ -138,7 +144,7 @@ impl Vault {
             lock => lock?,
         };
         let paths: Vec<PathBuf> = stale(self.names()?).iter().map(|name| self.folder.join(name)).collect();
-        paths.iter().try_for_each(|path| disk::remove(self.on(), path))?;
+        self.remove_left(&paths)?;
         Ok(paths)
     }
 
@@ -240,7 +246,17 @@ impl Vault {
     /// Removes what dead runs left behind. Only for whoever holds the lock.
     fn clear(&self, names: &[String]) -> Result<()> {
         let stale = names.iter().filter(|n| n.starts_with(PARTIAL) || n.starts_with(TRASH));
-        stale.map(|name| self.folder.join(name)).try_for_each(|path| disk::remove(self.on(), &path))
+        self.remove_left(&stale.map(|name| self.folder.join(name)).collect::<Vec<_>>())
+    }
+
+    /// Their hidden names are made durable first: whoever left them may have died before that, and files that are gone from a folder
+    /// that has a set's name again after a power cut would be a damaged set.
+    fn remove_left(&self, paths: &[PathBuf]) -> Result<()> {
+        if paths.is_empty() {
+            return Ok(());
+        }
+        disk::sync_folder(self.on(), &self.folder)?;
+        paths.iter().try_for_each(|path| disk::remove(self.on(), path))
     }
 
     /// The names in the folder that are text; a name that is not cannot be one of ours and is shown lossily, as damaged.
@@ -274,6 +290,15 @@ impl Vault {
         )
         .into())
     }
+}
+
+/// SHA-256 of the manifest of the newest set. Of one that cannot be read now the catalog says it: it may be readable again tomorrow,
+/// and the next set would have followed another one.
+fn previous(names: &[String], sets: &[Public], lines: &[catalog::Line]) -> Option<String> {
+    let mut newest_first: Vec<(Id, &String)> = names.iter().filter_map(|name| Some((Id::parse(name)?, name))).collect();
+    newest_first.sort();
+    let read = |id: &String| sets.iter().find(|set| set.outline.id == *id).map(|set| set.sha256.clone());
+    newest_first.iter().rev().find_map(|(_, id)| read(id).or_else(|| catalog::digest_of(lines, id)))
 }
 
 fn backwards(newest: &Id, now: jiff::Timestamp) -> Refusal {

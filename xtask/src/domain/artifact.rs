@@ -1,6 +1,7 @@
 //! Artifacts and backup sets: what a manifest records. It must not know where a vault is or how files are written.
 //! Fields stand in the order of the alphabet, because a manifest's canonical form has its keys so; a test compares.
 
+use super::binding::Binding;
 use super::census::Census;
 use super::stack::Compression;
 use serde::{Deserialize, Serialize};
@@ -11,12 +12,15 @@ pub const FORMAT: &str = "xtask-backup";
 /// The manifest schema this code writes.
 pub const SCHEMA: u32 = 1;
 
-/// One backup set's manifest: the artifacts of one stack and one moment.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// One backup set's record, with as much of each store as `C` says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Manifest {
+pub struct Record<C> {
+    /// What the set was made from, and how far its stores are apart; missing in sets of older tools.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binding: Option<Binding>,
     /// One a store.
-    pub components: Vec<Component>,
+    pub components: Vec<C>,
     /// When the run ended, RFC 3339 UTC.
     pub finished_at: String,
     /// Always [`FORMAT`].
@@ -28,6 +32,9 @@ pub struct Manifest {
     pub previous: Option<String>,
     /// Features a reader must know to read this set; a reader refuses what it does not know.
     pub requires: Vec<String>,
+    /// Where the rest of the manifest is, encrypted; missing when nothing is, and in a whole manifest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rest: Option<Fingerprint>,
     /// Always [`SCHEMA`].
     pub schema: u32,
     /// How its files are encrypted; missing when they are not.
@@ -43,6 +50,12 @@ pub struct Manifest {
     pub tool: String,
 }
 
+/// One backup set's manifest: the artifacts of one stack and one moment.
+pub type Manifest = Record<Component>;
+
+/// What a manifest says without any key: everything but what would tell of the content, which an encrypted set keeps apart.
+pub type Outline = Record<ComponentOutline>;
+
 /// How the files of a set are encrypted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -53,41 +66,6 @@ pub struct Seal {
     pub scheme: String,
 }
 
-/// What a manifest says without any key: everything but what would tell of the content, which an encrypted set keeps apart.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Outline {
-    /// One a store.
-    pub components: Vec<ComponentOutline>,
-    /// As in [`Manifest`].
-    pub finished_at: String,
-    /// As in [`Manifest`].
-    pub format: String,
-    /// As in [`Manifest`].
-    pub id: String,
-    /// As in [`Manifest`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub previous: Option<String>,
-    /// As in [`Manifest`].
-    pub requires: Vec<String>,
-    /// Where the rest of the manifest is, encrypted; missing when nothing is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rest: Option<Fingerprint>,
-    /// As in [`Manifest`].
-    pub schema: u32,
-    /// As in [`Manifest`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub seal: Option<Seal>,
-    /// As in [`Manifest`].
-    pub sequence: u64,
-    /// As in [`Manifest`].
-    pub stack: String,
-    /// As in [`Manifest`].
-    pub started_at: String,
-    /// As in [`Manifest`].
-    pub tool: String,
-}
-
 /// What an outline says of one store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -95,6 +73,9 @@ pub struct ComponentOutline {
     /// Whether it came out of an archive of another tool.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub adopted: bool,
+    /// As in [`Component`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of_window_ms: Option<u64>,
     /// As in [`Component`].
     pub consistency: Consistency,
     /// As in [`Component`].
@@ -137,6 +118,10 @@ pub struct Rest {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Component {
+    /// How long after `consistent_as_of` the data may be of: until a snapshot was held, or until the last of a folder was read.
+    /// Missing in sets of older tools, and where nobody can know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of_window_ms: Option<u64>,
     /// What the snapshot held.
     pub census: Census,
     /// `snapshot` or `fuzzy` (read over a window, as folders are).
@@ -199,6 +184,28 @@ pub struct Fingerprint {
     pub sha256: String,
 }
 
+impl<C> Record<C> {
+    /// The same set with other components.
+    fn having<D>(&self, components: Vec<D>, rest: Option<Fingerprint>) -> Record<D> {
+        Record {
+            binding: self.binding.clone(),
+            components,
+            finished_at: self.finished_at.clone(),
+            format: self.format.clone(),
+            id: self.id.clone(),
+            previous: self.previous.clone(),
+            requires: self.requires.clone(),
+            rest,
+            schema: self.schema,
+            seal: self.seal.clone(),
+            sequence: self.sequence,
+            stack: self.stack.clone(),
+            started_at: self.started_at.clone(),
+            tool: self.tool.clone(),
+        }
+    }
+}
+
 impl Manifest {
     /// What it says without any key; `rest` is where the other part is, when there are two.
     pub fn outline(&self, rest: Option<Fingerprint>) -> Outline {
@@ -210,27 +217,14 @@ impl Manifest {
         };
         let component = |c: &Component| ComponentOutline {
             adopted: c.facts.contains_key(super::foreign::ADOPTED_FROM),
+            as_of_window_ms: c.as_of_window_ms,
             store: c.store.clone(),
             engine: c.engine.clone(),
             consistent_as_of: c.consistent_as_of.clone(),
             consistency: c.consistency,
             files: c.files.iter().map(file).collect(),
         };
-        Outline {
-            format: self.format.clone(),
-            schema: self.schema,
-            requires: self.requires.clone(),
-            id: self.id.clone(),
-            sequence: self.sequence,
-            stack: self.stack.clone(),
-            tool: self.tool.clone(),
-            started_at: self.started_at.clone(),
-            finished_at: self.finished_at.clone(),
-            previous: self.previous.clone(),
-            seal: self.seal.clone(),
-            rest,
-            components: self.components.iter().map(component).collect(),
-        }
+        self.having(self.components.iter().map(component).collect(), rest)
     }
 
     /// What the outline leaves out.
@@ -275,6 +269,7 @@ impl Outline {
             components.push(Component {
                 store: store.clone(),
                 engine: outline.engine.clone(),
+                as_of_window_ms: outline.as_of_window_ms,
                 consistent_as_of: outline.consistent_as_of.clone(),
                 consistency: outline.consistency,
                 facts,
@@ -285,20 +280,7 @@ impl Outline {
         if let Some(store) = rest.keys().next() {
             return Err(format!("something is told of store {store}, which is not in the set"));
         }
-        Ok(Manifest {
-            format: self.format.clone(),
-            schema: self.schema,
-            requires: self.requires.clone(),
-            id: self.id.clone(),
-            sequence: self.sequence,
-            stack: self.stack.clone(),
-            tool: self.tool.clone(),
-            started_at: self.started_at.clone(),
-            finished_at: self.finished_at.clone(),
-            previous: self.previous.clone(),
-            seal: self.seal.clone(),
-            components,
-        })
+        Ok(self.having(components, None))
     }
 }
 

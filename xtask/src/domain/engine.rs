@@ -4,6 +4,7 @@
 use super::artifact::{Component, Consistency};
 use super::census::Census;
 use super::diagnosis::Diagnosis;
+use super::exchange::{Exchange, Wish};
 use super::exec::{Exec, Exit};
 use super::foreign::Findings;
 use super::refusal::Refusal;
@@ -233,6 +234,43 @@ pub trait Engine: Sync {
 
     /// Restores everything. The real name changes hands in the last act only, so a restore that dies leaves the old state.
     fn restore(&self, at: &Target, from: &Component) -> Vec<Act>;
+
+    /// The extra that names roles, with what asks which of them the server has not: it prints their names, quoted, a line each.
+    fn roles(&self, _at: &Target) -> Option<(&'static str, fn(&Target, &str) -> Act)> {
+        None
+    }
+
+    /// As [`Engine::restore`], at a server that others use too: of roles it brings back these, and changes no other.
+    fn restore_shared(&self, at: &Target, from: &Component, _roles: &str) -> Vec<Act> {
+        self.restore(at, from)
+    }
+
+    /// How a copy that was restored beside takes the place of what is there.
+    fn exchange(&self, at: &Target, from: &Component, wish: &Wish) -> Exchange;
+
+    /// Removes what an exchange of this tag left that never came to its end. Fine when there is nothing.
+    fn clear(&self, at: &Target, tag: &str) -> Vec<Act>;
+
+    /// Asks which of these tables (census objects) are there, one a line; `None` where none can be restored by itself.
+    fn tables(&self, _at: &Target, _wanted: &[String]) -> Option<Act> {
+        None
+    }
+
+    /// Replaces the rows of these tables by the backup's, all of them or none; what is gone comes back with its definition.
+    /// `contents` is what the last act of [`Engine::stage`] printed, `there` the answer to [`Engine::tables`].
+    ///
+    /// # Errors
+    /// The backup does not hold one of them.
+    fn restore_tables(
+        &self,
+        _at: &Target,
+        _from: &Component,
+        _wanted: &[String],
+        (_contents, _there): (&str, &str),
+    ) -> Result<Vec<Act>, Refusal> {
+        let message = format!("an engine of {} restores no single table", self.name());
+        Err(Refusal::new(super::refusal::RefusalKind::Configuration, message, "leave --table out"))
+    }
 
     /// What has to be asked at a fresh site before an archive is adopted there.
     fn adopt_asks(&self, _at: &Target) -> Option<Act> {

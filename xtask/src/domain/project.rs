@@ -1,6 +1,7 @@
 //! All the stacks that a configuration describes, and how one of them is named on the command line.
 
 use super::compose::ComposeProject;
+use super::coverage::Coverage;
 use super::place::Place;
 use super::refusal::{Refusal, RefusalKind};
 use super::stack::Stack;
@@ -36,6 +37,10 @@ pub struct Findings {
     pub compose: Option<ComposeProject>,
     /// Why the stores look as they do, for `init`.
     pub evidence: Vec<Evidence>,
+    /// What of the Compose project is covered, and what is waived.
+    pub coverage: Coverage,
+    /// What the stack is declared to be (`production`, `staging`, …).
+    pub environment: Option<String>,
 }
 
 /// One conclusion and what it rests on.
@@ -111,7 +116,9 @@ pub(crate) mod tests {
                 compression: Compression::Zstd,
                 protection: Default::default(),
                 retention: Default::default(),
+                max_skew: crate::domain::stack::MAX_SKEW,
             },
+            binding: Default::default(),
             notes: Vec::new(),
             traefik: Default::default(),
         };

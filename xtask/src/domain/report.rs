@@ -1,8 +1,10 @@
 //! The one record of a finished run. Every reporter renders this and nothing else; it holds no secret.
 //! `report.json` is this structure; its `schema` grows by additions only (docs/report.md).
 
+use super::check::CheckRecord;
 use super::diagnosis::Damage;
 use super::mark::MarkVerdict;
+use super::mutation::MutationRecord;
 use super::objective::Verdict;
 use super::outcome::Outcome;
 use super::site::{ImageIdentity, SiteIdentity};
@@ -11,6 +13,14 @@ use serde::{Deserialize, Serialize};
 
 /// The schema this code writes.
 pub const SCHEMA: u32 = 1;
+
+impl Report {
+    /// What came of everything that was asked.
+    pub fn outcomes(&self) -> impl Iterator<Item = &Outcome> {
+        let drills = self.drills.iter().map(|d| &d.outcome);
+        drills.chain(self.checks.iter().map(|c| &c.outcome)).chain(self.mutations.iter().map(|m| &m.outcome))
+    }
+}
 
 /// A finished run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,9 +43,15 @@ pub struct Report {
     pub images: Vec<ImageIdentity>,
     /// Every drill, the skipped ones too.
     pub drills: Vec<Drill>,
+    /// Every check that was asked, of every stack.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<CheckRecord>,
+    /// How the verifier fared under attack, a record a stack.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mutations: Vec<MutationRecord>,
     /// What was inferred, fetched or should be known.
     pub notes: Vec<String>,
-    /// The process exit code that follows from the drills.
+    /// The process exit code that follows from the outcomes.
     pub exit_code: u8,
 }
 

@@ -8,10 +8,20 @@ use std::path::PathBuf;
 /// A site that this run is to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SiteSpec {
-    /// A container on a private network with a volume of its own.
+    /// A container with volumes of its own.
     Container(ContainerSpec),
     /// A private folder.
     Directory,
+}
+
+/// What can be reached from a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reach {
+    /// Nothing but itself: what is brought back there may be anybody's.
+    #[default]
+    Nothing,
+    /// A private network without a way out. The host answers on it.
+    PrivateNetwork,
 }
 
 /// A container to make. Everything gets this run's labels; nothing is shared with the real stack.
@@ -25,6 +35,10 @@ pub struct ContainerSpec {
     pub env: Vec<(String, String)>,
     /// Environment that may not.
     pub secret_env: Vec<(String, Secret)>,
+    /// Who everything there runs as, where the image would run it as root; `None` = as the image says.
+    pub user: Option<String>,
+    /// What can be reached from there.
+    pub reach: Reach,
     /// Arguments to the image's entry point; empty = the image's own.
     pub command: Vec<String>,
     /// Where the labelled data volume is mounted; it is destroyed with the site.

@@ -1,11 +1,16 @@
 //! A stack: one Compose project, or a plain folder, with the stores in it and what is demanded of them.
 
+use super::binding::Binding;
 use super::objective::{Objectives, Schedule};
 use super::protection::Protection;
 use super::retention::Policy;
 use super::store::Store;
 use super::traefik::Proxy;
 use std::path::PathBuf;
+use std::time::Duration;
+
+/// [`Backups::max_skew`] where nobody says it.
+pub const MAX_SKEW: Duration = Duration::from_secs(15 * 60);
 
 /// One Compose project or plain folder.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +31,8 @@ pub struct Stack {
     pub objectives: Objectives,
     /// How it is backed up.
     pub backups: Backups,
+    /// What its configuration is, as digests; its sets say so.
+    pub binding: Binding,
     /// Services that hold data of a kind that no engine knows: they are not covered, and every report says so.
     pub without_engine: Vec<Foreign>,
     /// What inference found, guessed or could not cover; shown by `init` and in reports.
@@ -56,6 +63,8 @@ pub struct Backups {
     pub protection: Protection,
     /// How many sets are kept.
     pub retention: Policy,
+    /// How far the moments of the stores in one set may be apart.
+    pub max_skew: Duration,
 }
 
 /// How an artifact is compressed.

@@ -6,7 +6,8 @@ use crate::domain::diagnosis::Diagnosis;
 use crate::domain::engine::{
     Act, Adopted, Adoption, Blow, Engine, MarkSession, MarkTable, Preflight, Snapshot, Target,
 };
-use crate::domain::exec::{Exec, Exit};
+use crate::domain::exchange::{Exchange, Wish};
+use crate::domain::exec::{Exec, Exit, quote};
 use crate::domain::foreign::Content;
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::domain::scenario::Strike;
@@ -43,6 +44,25 @@ fn staged(at: &Target) -> String {
 /// A verb at the folder.
 fn verb(verb: &str, at: &Target) -> Exec {
     TOOL.verb(verb, folder(at))
+}
+
+/// Where it is restored first, and what the one that is there is called afterwards.
+fn companions(at: &Target, tag: &str) -> (Target, Target) {
+    let named = |word: &str| {
+        let whole = format!("{}_{word}_{tag}", folder(at));
+        Target { root: whole, name: String::new(), ..at.clone() }
+    };
+    (named("restore"), named("before"))
+}
+
+fn judge_movable(answer: &str, store: &Store) -> Result<(), Refusal> {
+    if value(answer, "state") == Some("movable") {
+        return Ok(());
+    }
+    let message =
+        format!("the folder of {} is a file system of its own, and cannot change its name in one step", store.name);
+    let hint = "restore beside it (--to NAME), stop its service, and move the files in by hand";
+    Err(Refusal::new(RefusalKind::Preflight, message, hint))
 }
 
 fn judge_source(answer: &str, store: &Store) -> Result<(), Refusal> {
@@ -178,6 +198,38 @@ impl Engine for Files {
             Act::data(Phase::Load, "extract into a private folder", verb("load", at)),
             Act::run(Phase::Index, "put the folder in place", verb("adopt", at)),
         ]
+    }
+
+    fn exchange(&self, at: &Target, _from: &Component, wish: &Wish) -> Exchange {
+        let (beside, previous) = companions(at, &wish.tag);
+        let mut exec = verb("exchange", at).arg(folder(&beside)).arg(folder(&previous));
+        for (wanted, word) in [(wish.keep, "--keep"), (wish.replace, "--replace")] {
+            if wanted {
+                exec = exec.arg(word);
+            }
+        }
+        let title = "see whether the folder can change its name";
+        let question = Preflight {
+            title,
+            act: Act::run(Phase::Provision, "look at the folder", verb("movable", at)),
+            judge: judge_movable,
+        };
+        Exchange {
+            questions: Vec::new(),
+            obstacles: vec![question],
+            room: None,
+            swap: Act::run(Phase::Index, "let the two folders change names", exec),
+            removal: format!("rm -r {}", quote(&folder(&previous))),
+            previous: wish.keep.then(|| folder(&previous)),
+            beside,
+            notes: vec!["a container that mounts the folder sees the previous one until it is restarted".to_owned()],
+        }
+    }
+
+    fn clear(&self, at: &Target, tag: &str) -> Vec<Act> {
+        let (beside, previous) = companions(at, tag);
+        let exec = verb("clear", at).arg(folder(&beside)).arg(folder(&previous));
+        vec![Act::run(Phase::Provision, "remove what an unfinished restore left", exec)]
     }
 
     fn adopt(&self, at: &Target, what: Adopted<'_>, _answer: &str) -> Result<Adoption, Refusal> {

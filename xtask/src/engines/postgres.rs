@@ -5,11 +5,13 @@ mod adopt;
 mod census;
 mod client;
 mod drill;
+mod exchange;
 mod explain;
 mod lacks;
 mod preflight;
 mod restore;
 mod selective;
+mod tables;
 mod toc;
 
 use crate::domain::artifact::{Component, Consistency};
@@ -17,11 +19,12 @@ use crate::domain::diagnosis::Diagnosis;
 use crate::domain::engine::{
     Act, Adopted, Adoption, Blow, Engine, MarkSession, MarkTable, Preflight, Snapshot, Target,
 };
+use crate::domain::exchange::{Exchange, Wish};
 use crate::domain::exec::{Bulk, Exec, Exit, TRANSFER_TIMEOUT};
 use crate::domain::refusal::Refusal;
 use crate::domain::scenario::Strike;
 use crate::domain::secret::Secret;
-use crate::domain::site::{ContainerSpec, SiteSpec};
+use crate::domain::site::{ContainerSpec, Reach, SiteSpec};
 use crate::domain::store::{Location, Store};
 use crate::domain::timeline::Phase;
 use client::{SESSION, by_tcp, program, psql, psql_commands};
@@ -43,7 +46,7 @@ const SCRATCH: &str = "/xtask";
 const SUPERUSER: &str = "xtask_owner";
 /// The socket folder of the official image.
 const SOCKET: &str = "/var/run/postgresql";
-/// An owned site's server is on a private network and lives for one run; its socket asks for no password.
+/// An owned site's server is reached by nobody else and lives for one run; its socket asks for no password.
 const DRILL_PASSWORD: &str = "only-for-this-private-network";
 
 impl Engine for Postgres {
@@ -89,6 +92,9 @@ impl Engine for Postgres {
             .map(|(k, v)| (k.to_owned(), v.to_owned()))
             .into(),
             secret_env: vec![("POSTGRES_PASSWORD".into(), Secret::new(DRILL_PASSWORD))],
+            // Every image of a server has this user or runs as one of its own: the server refuses to be root.
+            user: Some("postgres".into()),
+            reach: Reach::Nothing,
             command: Vec::new(),
             data: DATA.into(),
             scratch: SCRATCH.into(),
@@ -186,7 +192,37 @@ impl Engine for Postgres {
     }
 
     fn restore(&self, at: &Target, from: &Component) -> Vec<Act> {
-        restore::restore(at, from)
+        restore::restore(at, from, None)
+    }
+
+    fn roles(&self, _at: &Target) -> Option<(&'static str, fn(&Target, &str) -> Act)> {
+        Some(exchange::roles())
+    }
+
+    fn restore_shared(&self, at: &Target, from: &Component, roles: &str) -> Vec<Act> {
+        restore::restore(at, from, Some(roles))
+    }
+
+    fn exchange(&self, at: &Target, from: &Component, wish: &Wish) -> Exchange {
+        exchange::exchange(at, from, wish)
+    }
+
+    fn clear(&self, at: &Target, tag: &str) -> Vec<Act> {
+        exchange::clear(at, tag)
+    }
+
+    fn tables(&self, at: &Target, wanted: &[String]) -> Option<Act> {
+        Some(tables::there(at, wanted))
+    }
+
+    fn restore_tables(
+        &self,
+        at: &Target,
+        from: &Component,
+        wanted: &[String],
+        answers: (&str, &str),
+    ) -> Result<Vec<Act>, Refusal> {
+        tables::restore_tables(at, from, wanted, answers)
     }
 
     fn adopt_asks(&self, at: &Target) -> Option<Act> {

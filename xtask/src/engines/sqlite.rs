@@ -1,11 +1,14 @@
 //! SQLite: one file, read and written by this binary's own data tool at a directory site. Describes, performs nothing.
 
+mod exchange;
+
 use crate::domain::artifact::{Component, Consistency};
 use crate::domain::data_tool::{DataTool, handed_on, has_room, value};
 use crate::domain::diagnosis::Diagnosis;
 use crate::domain::engine::{
     Act, Adopted, Adoption, Blow, Engine, MarkSession, MarkTable, Preflight, Snapshot, Target,
 };
+use crate::domain::exchange::{Exchange, Wish};
 use crate::domain::exec::{Exec, Exit};
 use crate::domain::foreign::Content;
 use crate::domain::refusal::{Refusal, RefusalKind};
@@ -166,6 +169,28 @@ impl Engine for Sqlite {
         ]
     }
 
+    fn exchange(&self, at: &Target, from: &Component, wish: &Wish) -> Exchange {
+        exchange::exchange(at, from, wish)
+    }
+
+    fn clear(&self, at: &Target, tag: &str) -> Vec<Act> {
+        exchange::clear(at, tag)
+    }
+
+    fn tables(&self, at: &Target, _wanted: &[String]) -> Option<Act> {
+        Some(Act::run(Phase::Detect, "look at the database", verb("inspect", at)))
+    }
+
+    fn restore_tables(
+        &self,
+        at: &Target,
+        _from: &Component,
+        wanted: &[String],
+        (contents, _): (&str, &str),
+    ) -> Result<Vec<Act>, Refusal> {
+        exchange::tables(at, wanted, contents)
+    }
+
     fn adopt(&self, at: &Target, what: Adopted<'_>, _answer: &str) -> Result<Adoption, Refusal> {
         if what.archive.content != Content::Sqlite {
             return Err(what.archive.is_not_of(&what.store.name, self.name()));
@@ -322,6 +347,7 @@ mod tests {
         let from = Component {
             store: "s".into(),
             engine: "sqlite".into(),
+            as_of_window_ms: None,
             consistent_as_of: String::new(),
             consistency: Consistency::Snapshot,
             facts: [("mode", "640"), ("uid", "7"), ("gid", "8")].map(|(k, v)| (k.into(), v.into())).into(),

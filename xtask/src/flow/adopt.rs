@@ -4,6 +4,7 @@
 use crate::archive::foreign::Examined;
 use crate::archive::vault::Vault;
 use crate::domain::artifact::{Component, Role, StoredFile};
+use crate::domain::binding::Binding;
 use crate::domain::census::Census;
 use crate::domain::engine::{Act, Adopted, Adoption, Engine, Feed, Target};
 use crate::domain::event::Event;
@@ -12,7 +13,7 @@ use crate::domain::foreign::{ADOPTED_AS_OF, ADOPTED_FROM, AsOf, Findings, Unknow
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::domain::stack::Compression;
 use crate::domain::store::Store;
-use crate::flow::backup::{Source, Taken, backup_of};
+use crate::flow::backup::{Source, Taken, Terms, backup_of};
 use crate::flow::child::{Exited, act, plain_act};
 use crate::flow::prove::{self, Place};
 use crate::flow::world::World;
@@ -61,6 +62,7 @@ impl Provenance {
     /// Says so in the manifest.
     pub fn mark(&self, component: &mut Component) {
         component.consistent_as_of = self.as_of.to_string();
+        component.as_of_window_ms = None;
         component.facts.retain(|key, _| !self.forget.contains(&key.as_str()));
         component.facts.extend(self.facts.clone());
     }
@@ -96,7 +98,9 @@ pub fn adopt(world: &World, order: Order<'_>) -> Result<Taken> {
     perform(world, order, at, &after)?;
     let provenance = Provenance { as_of: order.as_of.moment(), facts: facts(order), forget, extras };
     let source = Source { store, engine, site: at, target: &source };
-    backup_of(world, order.stack, &[source], order.vault, Some(order.compression), Some(&provenance))
+    let terms =
+        Terms { binding: &Binding::default(), compression: Some(order.compression), provenance: Some(&provenance) };
+    backup_of(world, order.stack, &[source], order.vault, terms)
 }
 
 fn perform(world: &World, order: Order<'_>, site: &dyn Site, acts: &[Act]) -> Result<()> {
@@ -128,6 +132,7 @@ fn described(order: Order<'_>) -> Component {
     Component {
         store: order.store.name.clone(),
         engine: order.engine.name().to_owned(),
+        as_of_window_ms: None,
         consistent_as_of: order.as_of.moment().to_string(),
         consistency: order.engine.consistency(),
         facts: facts.map(|(key, value)| (key.to_owned(), value)).into(),

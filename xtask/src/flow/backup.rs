@@ -1,9 +1,12 @@
 //! Backing up: snapshot, census and dump of one moment, through the archive, committed by one rename.
 //! The nightly backup and the drill both run this.
 
-use crate::archive::pipeline;
+mod held;
+mod produce;
+
 use crate::archive::vault::{BackupSet, Staging, Vault};
-use crate::domain::artifact::{Component, FORMAT, Fingerprint, Manifest, Role, SCHEMA, StoredFile};
+use crate::domain::artifact::{Component, FORMAT, Manifest, Role, SCHEMA};
+use crate::domain::binding::{Binding, Span, skew};
 use crate::domain::census::{Census, Entry};
 use crate::domain::engine::{Engine, Snapshot, Target};
 use crate::domain::exec::Exec;
@@ -13,14 +16,16 @@ use crate::domain::report::BackupRecord;
 use crate::domain::stack::Compression;
 use crate::domain::store::Store;
 use crate::flow::adopt::Provenance;
-use crate::flow::child::{Progress, ask, failure, plain_act};
+use crate::flow::child::plain_act;
 use crate::flow::drill::Order;
-use crate::flow::session::{Session, Stopper};
-use crate::flow::stall::{watched, while_alive};
+use crate::flow::session::Stopper;
 use crate::flow::world::World;
-use crate::ports::{Running, Site};
+use crate::ports::Site;
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use held::{Held, while_server_answers};
+use produce::produce;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// One store where it is now.
 #[derive(Clone, Copy)]
@@ -43,42 +48,71 @@ pub struct Taken {
     pub record: BackupRecord,
     /// When the oldest of its snapshots was held, on the run's clock.
     pub consistent_at: Moment,
+    /// How far the moments of its stores may be apart; `None` for one store.
+    pub skew: Option<Duration>,
 }
 
-/// Backs up the sources into one set. Nothing of a set that fails is left in the vault.
+/// What a set is made of beside its stores.
+#[derive(Clone, Copy)]
+pub struct Terms<'a> {
+    /// The configuration that it is made under.
+    pub binding: &'a Binding,
+    /// How its files are compressed; `None` = as suits each engine.
+    pub compression: Option<Compression>,
+    /// Where its data comes from, when that is an archive of another tool.
+    pub provenance: Option<&'a Provenance>,
+}
+
+/// Backs up the sources into one set that is bound to no configuration, as drills do.
 pub fn backup(
     world: &World,
     stack: &str,
     sources: &[Source<'_>],
     vault: &Vault,
-    with: Option<Compression>,
+    compression: Option<Compression>,
 ) -> Result<Taken> {
-    backup_of(world, stack, sources, vault, with, None)
+    backup_of(world, stack, sources, vault, Terms { binding: &Binding::default(), compression, provenance: None })
 }
 
-/// As [`backup`], of data that an archive of another tool was brought back to.
-pub fn backup_of(
-    world: &World,
-    stack: &str,
-    sources: &[Source<'_>],
-    vault: &Vault,
-    with: Option<Compression>,
-    provenance: Option<&Provenance>,
-) -> Result<Taken> {
+/// Backs up the sources into one set. Nothing of a set that fails is left in the vault: one store that fails fails all of them.
+///
+/// Every snapshot is held before anything is read, so that the stores' moments lie close together. Those in sessions go first, and
+/// are read first: they keep a server from tidying up.
+pub fn backup_of(world: &World, stack: &str, sources: &[Source<'_>], vault: &Vault, terms: Terms<'_>) -> Result<Taken> {
     ensure!(!sources.is_empty(), "stack {stack} has no store to back up");
     let begun = world.clock.now();
     let started = world.clock.wall();
     let staging = vault.begin(stack, &world.run, started)?;
-    let mut components = Vec::new();
-    let mut consistent_at = Moment::MAX;
-    for source in sources {
-        let compression = with.unwrap_or(source.engine.compression());
-        let (mut component, at) = one(world, source, &staging, compression, provenance)
-            .with_context(|| format!("back up {}", source.store.name))?;
-        provenance.into_iter().for_each(|provenance| provenance.mark(&mut component));
-        components.push(component);
-        consistent_at = consistent_at.min(at);
+    let failed = |source: &Source<'_>| format!("back up {}", source.store.name);
+    let mut order: Vec<(usize, &Source<'_>)> = sources.iter().enumerate().collect();
+    order.sort_by_key(|(_, source)| turn(&source.engine.snapshot(source.target)));
+    let mut asked = Vec::new();
+    for (place, source) in order {
+        asked.push((place, source, ask_first(world, source).with_context(|| failed(source))?));
     }
+    let mut held = Vec::new();
+    for (place, source, facts) in asked {
+        let snapshot = match source.engine.snapshot(source.target) {
+            Snapshot::OnTheWay { .. } => None,
+            _ => Some(
+                Held::take(world, source).map_err(|e| cut_short(source.store, e)).with_context(|| failed(source))?,
+            ),
+        };
+        held.push((place, source, facts, snapshot));
+    }
+    let mut done = Vec::new();
+    for (place, source, facts, snapshot) in held {
+        let taken = snapshot.map_or_else(|| Held::take(world, source).map_err(|e| cut_short(source.store, e)), Ok);
+        let taken = taken.and_then(|snapshot| one(world, source, &staging, terms, facts, snapshot));
+        let (mut component, span) = taken.with_context(|| failed(source))?;
+        terms.provenance.into_iter().for_each(|provenance| provenance.mark(&mut component));
+        done.push((place, component, span));
+    }
+    done.sort_by_key(|(place, ..)| *place);
+    let spans: Vec<Span> = done.iter().map(|(.., span)| *span).collect();
+    let skew = if terms.provenance.is_some() { None } else { skew(&spans) };
+    let consistent_at = spans.iter().map(|span| span.from).min().unwrap_or(Moment::MAX);
+    let components: Vec<Component> = done.into_iter().map(|(_, component, _)| component).collect();
     let files = || components.iter().flat_map(|c: &Component| &c.files);
     let (plain_bytes, stored_bytes) =
         files().fold((0, 0), |(plain, stored), file| (plain + file.plain.bytes, stored + file.stored.bytes));
@@ -95,13 +129,16 @@ pub fn backup_of(
         // The vault fills these in.
         previous: None,
         seal: None,
+        rest: None,
+        binding: Some(Binding { skew_ms: skew.map(milliseconds), ..terms.binding.clone() })
+            .filter(|b| *b != Binding::default()),
         components,
     };
     let set = staging.commit(manifest).context("commit the backup set")?;
     let seconds = (world.clock.now() - begun).as_secs_f64();
     let lacks = sources.iter().flat_map(|s| lacks(&set, s.store, s.engine)).collect();
     let record = BackupRecord { id: set.manifest.id.clone(), seconds, plain_bytes, stored_bytes, lacks };
-    Ok(Taken { set, record, consistent_at })
+    Ok(Taken { set, record, consistent_at, skew })
 }
 
 /// What a set says of its own making, as far as a drill of one store needs it.
@@ -125,21 +162,44 @@ fn lacks(set: &BackupSet, store: &Store, engine: &dyn Engine) -> Vec<String> {
     taken.into_iter().map(|what| format!("{}: {what}", store.name)).collect()
 }
 
-fn one(
-    world: &World,
-    source: &Source<'_>,
-    staging: &Staging,
-    compression: Compression,
-    provenance: Option<&Provenance>,
-) -> Result<(Component, Moment)> {
+/// When a store's turn comes, to be held and to be read.
+fn turn(snapshot: &Snapshot) -> u8 {
+    match snapshot {
+        Snapshot::Session { .. } => 0,
+        Snapshot::Copy { .. } => 1,
+        Snapshot::OnTheWay { .. } => 2,
+    }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What is asked of a store before anything is held.
+fn ask_first(world: &World, source: &Source<'_>) -> Result<BTreeMap<String, String>> {
     let Source { store, engine, site, target } = *source;
     for question in engine.before_dump(target) {
         let answer = plain_act(world, site, engine, &question.act).context(question.title)?;
         (question.judge)(&answer, store).with_context(|| question.title)?;
     }
-    let facts = parse_facts(&plain_act(world, site, engine, &engine.facts(target))?)?;
+    parse_facts(&plain_act(world, site, engine, &engine.facts(target))?)
+}
+
+/// Counts and stores what is held.
+fn one(
+    world: &World,
+    source: &Source<'_>,
+    staging: &Staging,
+    terms: Terms<'_>,
+    mut facts: BTreeMap<String, String>,
+    mut held: Held,
+) -> Result<(Component, Span)> {
+    let Source { store, engine, target, site } = *source;
+    let compression = terms.compression.unwrap_or(engine.compression());
+    if let Some(image) = site.identity().image.filter(|_| terms.provenance.is_none()) {
+        facts.extend([("image".to_owned(), image.used), ("image_digest".to_owned(), image.digest)]);
+    }
     let name = format!("{}.{}", store.name, engine.extension());
-    let mut held = Held::take(world, source).map_err(|e| cut_short(store, e))?;
     let session = held.session.as_ref().map(|(session, ..)| session.stopper());
     let (census, data) = std::thread::scope(|scope| {
         let snapshot = held.id.clone();
@@ -153,8 +213,10 @@ fn one(
         }
         (census.join().unwrap_or_else(|_| Err(anyhow!("the census thread panicked"))), data)
     });
-    let at = held.at;
-    let as_of = held.as_of.clone();
+    if matches!(engine.snapshot(target), Snapshot::OnTheWay { .. }) {
+        held.span.to = world.clock.now();
+    }
+    let (span, as_of) = (held.span, held.as_of.clone());
     // The dump's own failure says more than that of the session which was waiting for it.
     let data = data.map_err(|e| cut_short(store, e))?;
     let release =
@@ -171,12 +233,13 @@ fn one(
         bail!("{object} cannot be read: {error}");
     }
     let mut files = vec![data];
-    for (extra, exec) in provenance.map_or_else(|| engine.extras(target), |p| p.extras.clone()) {
+    for (extra, exec) in terms.provenance.map_or_else(|| engine.extras(target), |p| p.extras.clone()) {
         let name = format!("{}.{extra}", store.name);
         let extra = produce(world, source, &exec, staging, &name, Role::Extra(extra.to_owned()), compression);
         files.push(extra.map_err(|e| cut_short(store, e))?);
     }
     let component = Component {
+        as_of_window_ms: Some(milliseconds(span.to - span.from)),
         store: store.name.clone(),
         engine: engine.name().to_owned(),
         consistent_as_of: as_of,
@@ -185,19 +248,7 @@ fn one(
         files,
         census,
     };
-    Ok((component, at))
-}
-
-/// What waits for the snapshot's session waits no longer than its server lives.
-fn while_server_answers<T>(
-    world: &World,
-    source: &Source<'_>,
-    session: Option<&Stopper>,
-    work: impl FnOnce() -> Result<T>,
-) -> Result<T> {
-    let Some(session) = session else { return work() };
-    let alive = || ask(world, source.site, source.engine, &source.engine.ready(source.target)).is_ok();
-    while_alive(world, &format!("the server of {}", source.store.name), session, alive, work)
+    Ok((component, span))
 }
 
 /// A failure that has no known cause of its own is the producer's: nothing else takes part between snapshot and end.
@@ -208,154 +259,6 @@ fn cut_short(store: &Store, error: anyhow::Error) -> anyhow::Error {
     let message = format!("the data of {} did not arrive whole: {error:#}", store.name);
     let hint = "look at the server's log (`docker compose logs`), then run the backup again";
     Refusal::new(RefusalKind::Producer, message, hint).into()
-}
-
-/// Runs a producer through the archive into the staging folder and checks every number it gives.
-fn produce(
-    world: &World,
-    source: &Source<'_>,
-    exec: &Exec,
-    staging: &Staging,
-    name: &str,
-    role: Role,
-    compression: Compression,
-) -> Result<StoredFile> {
-    let file = match compression {
-        Compression::Zstd => format!("{name}.zst"),
-        Compression::Gzip => format!("{name}.gz"),
-        Compression::None => name.to_owned(),
-    };
-    let file = if staging.key().is_some() { format!("{file}.age") } else { file };
-    let program = exec.program_name();
-    let Running { mut stdout, control, .. } = source.site.start(exec).with_context(|| program.to_owned())?;
-    let control = Stopper::of(control);
-    let mut progress = Progress::new(world, None);
-    let stored = watched(world, program, &control, |moved| {
-        let mut told = |bytes| {
-            moved.at(bytes);
-            progress.at(bytes);
-        };
-        staging.store(&mut stdout, &file, compression, &mut told)
-    });
-    let stored = match stored {
-        Ok(stored) => stored,
-        Err(error) => {
-            control.stop();
-            return Err(error.context(program.to_owned()));
-        }
-    };
-    let exit = control.wait().with_context(|| program.to_owned())?;
-    if !exit.ok() {
-        return Err(failure(source.engine, exec, &exit));
-    }
-    let pipeline::Stored { plain, stored } = stored;
-    check_length(program, &role, &plain, exit.declared_bytes)?;
-    Ok(StoredFile { file, role, compression, stored, plain })
-}
-
-/// An extra may be empty: a database without settings of its own has nothing to say.
-fn check_length(program: &str, role: &Role, plain: &Fingerprint, declared: Option<u64>) -> Result<()> {
-    let hint = "run it again; if it stays, look at the producer's own log";
-    if plain.bytes == 0 && *role == Role::Data {
-        let message = format!("{program} ended well but wrote nothing");
-        return Err(Refusal::new(RefusalKind::Producer, message, hint).into());
-    }
-    match declared.filter(|declared| *declared != plain.bytes) {
-        None => Ok(()),
-        Some(declared) => {
-            let message = format!("{program} says it wrote {declared} bytes, but {} arrived", plain.bytes);
-            Err(Refusal::new(RefusalKind::Producer, message, hint).into())
-        }
-    }
-}
-
-/// A held snapshot.
-struct Held {
-    id: String,
-    at: Moment,
-    as_of: String,
-    early: Census,
-    session: Option<(Session, String, String)>,
-    census: Option<Exec>,
-    release: Option<Exec>,
-}
-
-impl Held {
-    fn take(world: &World, source: &Source<'_>) -> Result<Self> {
-        let engine = source.engine;
-        let snapshot = engine.snapshot(source.target);
-        let mut held = Self {
-            id: String::new(),
-            at: world.clock.now(),
-            as_of: world.clock.wall().to_string(),
-            early: Census::default(),
-            session: None,
-            census: None,
-            release: None,
-        };
-        match snapshot {
-            Snapshot::Session { exec, open, census, close } => {
-                let mut session = Session::open(source.site, &exec).context("open the snapshot session")?;
-                session.send(engine, &open)?;
-                let (early, ready) =
-                    session.until(engine, |line| line.starts_with("ready ")).context("hold a snapshot")?;
-                held.id = ready.trim_start_matches("ready ").to_owned();
-                held.early = parse_census(&early)?;
-                held.session = Some((session, census, close));
-            }
-            Snapshot::Copy { exec, census, release } => {
-                ask(world, source.site, engine, &exec).context("copy the store")?;
-                (held.census, held.release) = (Some(census), Some(release));
-            }
-            Snapshot::OnTheWay { census, release } => (held.census, held.release) = (Some(census), Some(release)),
-        }
-        Ok(held)
-    }
-
-    /// The census of a session's snapshot or of a copy; one that the dump takes on its way comes with the release.
-    fn census(&mut self, world: &World, source: &Source<'_>) -> Result<Option<Census>> {
-        if let Some((session, script, _)) = &mut self.session {
-            session.send(source.engine, script)?;
-            let (text, _) = session.until(source.engine, |line| line == "end").context("take the census")?;
-            return parse_census(&text).map(Some);
-        }
-        match (&self.census, source.engine.snapshot(source.target)) {
-            (Some(exec), Snapshot::Copy { .. }) => {
-                let text = ask(world, source.site, source.engine, exec).context("take the census")?;
-                parse_census(&text).map(Some)
-            }
-            _ => Ok(None),
-        }
-    }
-
-    /// Lets the snapshot go and completes the census: counters get their values from before and after the dump.
-    fn release(self, world: &World, source: &Source<'_>, census: Option<Census>) -> Result<Census> {
-        let engine = source.engine;
-        let mut census = match (census, &self.census) {
-            (Some(census), _) => census,
-            (None, Some(exec)) => parse_census(&ask(world, source.site, engine, exec).context("take the census")?)?,
-            (None, None) => bail!("no census was taken"),
-        };
-        for (object, entry) in self.early.objects {
-            census.objects.insert(object, entry);
-        }
-        if let Some((mut session, _, close)) = self.session {
-            session.send(engine, &close)?;
-            let (late, _) = session.until(engine, |line| line == "end").context("read the counters again")?;
-            for (object, entry) in parse_census(&late)?.objects {
-                if let (Some(Entry::Counter { high, .. }), Entry::Counter { low: now, .. }) =
-                    (census.objects.get_mut(&object), entry)
-                {
-                    *high = now;
-                }
-            }
-            session.close(engine).context("end the snapshot session")?;
-        }
-        if let Some(exec) = &self.release {
-            ask(world, source.site, engine, exec).context("remove the copy")?;
-        }
-        Ok(census)
-    }
 }
 
 /// Puts the snapshot's id where the arguments want it.
@@ -371,7 +274,8 @@ pub fn parse_census(text: &str) -> Result<Census> {
     Census::parse(text).map_err(anyhow::Error::msg)
 }
 
-fn parse_facts(text: &str) -> Result<BTreeMap<String, String>> {
+/// Facts of a source, by key.
+pub fn parse_facts(text: &str) -> Result<BTreeMap<String, String>> {
     text.lines()
         .filter(|line| !line.trim().is_empty())
         .map(|line| line.split_once('=').map(|(k, v)| (k.trim().to_owned(), v.trim().to_owned())))

@@ -10,6 +10,7 @@ use crate::domain::judgement::Subject;
 use crate::domain::mark::{Ledger, MarkVerdict, Moment};
 use crate::domain::objective::Objective;
 use crate::domain::outcome::{Outcome, Why};
+use crate::domain::protection::Encryption;
 use crate::domain::report::{BackupRecord, Drill, ProofRecord, Run, StepRecord};
 use crate::domain::scenario::{Origin, Scenario, Step, Strike};
 use crate::domain::site::{Attachment, SiteIdentity, SiteSpec};
@@ -77,6 +78,8 @@ pub struct Order<'a> {
     pub schedule: Option<&'a Schedule>,
     /// How artifacts are compressed; `None` = as suits the engine.
     pub compression: Option<Compression>,
+    /// How the stack's sets are encrypted: the drill's own set is too, with keys that nobody keeps.
+    pub encryption: &'a Encryption,
     /// How long marks go on after the backup before the disaster.
     pub exposure: Duration,
     /// How many runs.

@@ -14,6 +14,10 @@ use crate::flow::drill::{Input, Order};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
+mod restore;
+
+pub use restore::{Planned, restore};
+
 /// The plan of one drill.
 pub fn plan(order: &Order<'_>) -> String {
     let mut text =
@@ -281,6 +285,7 @@ fn bare(engine: &dyn Engine, store: &Store) -> Component {
     Component {
         store: store.name.clone(),
         engine: engine.name().to_owned(),
+        as_of_window_ms: None,
         consistent_as_of: String::new(),
         consistency: engine.consistency(),
         facts: std::collections::BTreeMap::new(),

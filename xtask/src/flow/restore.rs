@@ -31,15 +31,35 @@ pub struct Into<'a> {
 
 /// Restores everything. The watch notes how long each phase took.
 pub fn whole(world: &World, into: Into<'_>, watch: &mut Stopwatch) -> Result<()> {
+    by(world, into, &into.engine.restore(into.target, into.component), watch)
+}
+
+/// As [`whole`], at a server that others use too: of the set's roles only these are brought back.
+pub fn shared(world: &World, into: Into<'_>, roles: &str, watch: &mut Stopwatch) -> Result<()> {
+    by(world, into, &into.engine.restore_shared(into.target, into.component, roles), watch)
+}
+
+fn by(world: &World, into: Into<'_>, acts: &[Act], watch: &mut Stopwatch) -> Result<()> {
     for question in into.engine.before_restore(into.target, into.component) {
         watch.enter(Phase::Provision, world.clock.now());
         let answer = plain_act(world, into.site, into.engine, &question.act).context(question.title)?;
         (question.judge)(&answer, into.store).context(question.title)?;
     }
-    for step in into.engine.restore(into.target, into.component) {
-        perform(world, into, &step, watch)?;
+    acts.iter().try_for_each(|step| perform(world, into, step, watch).map(drop))
+}
+
+/// Replaces single tables, all of them or none; what the acts printed.
+pub fn tables(world: &World, into: Into<'_>, wanted: &[String], watch: &mut Stopwatch) -> Result<String> {
+    let mut contents = String::new();
+    for step in into.engine.stage(into.target) {
+        contents = perform(world, into, &step, watch)?;
     }
-    Ok(())
+    let there = match into.engine.tables(into.target, wanted) {
+        Some(question) => plain_act(world, into.site, into.engine, &question)?,
+        None => String::new(),
+    };
+    let acts = into.engine.restore_tables(into.target, into.component, wanted, (&contents, &there))?;
+    acts.iter().map(|step| perform(world, into, step, watch)).collect()
 }
 
 /// Restores what the diagnosis names; returns how many rows had to be set aside (`quarantined=<n>` lines).

@@ -9,6 +9,7 @@ use crate::domain::engine::{Engine, Feed};
 use crate::domain::level::Level;
 use crate::domain::objective::Objective;
 use crate::domain::outcome::Outcome;
+use crate::domain::protection::Encryption;
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::domain::stack::Stack;
 use crate::domain::store::Store;
@@ -138,6 +139,7 @@ fn restored(world: &World, stack: &Stack, set: &BackupSet, engines: Engines) -> 
             objective: Objective::minutes(u64::MAX / 120, u64::MAX / 120),
             schedule: None,
             compression: None,
+            encryption: &Encryption::Off,
             exposure: Duration::ZERO,
             repeat: 1,
         };

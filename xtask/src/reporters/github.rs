@@ -1,6 +1,8 @@
 //! The report for GitHub Actions: a Markdown step summary and annotations. It must not know whether it runs there.
 //! Limits and grammar: <https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands>.
 
+mod checks;
+
 use super::{Destination, Rendered, Reporter, Style, Tally, drill_name};
 use crate::domain::display::{clean, duration, one_line};
 use crate::domain::objective::Verdict;
@@ -37,8 +39,10 @@ impl Reporter for Github {
 fn summary(report: &Report) -> String {
     let tally = Tally::of(report);
     let word = tally.word(report.exit_code);
-    let mut text = format!("## Recovery drill: {word}\n\n{}, exit code {}.\n\n", tally.counts(), report.exit_code);
+    let what = if report.checks.is_empty() { "Recovery drill" } else { "Backup system" };
+    let mut text = format!("## {what}: {word}\n\n{}, exit code {}.\n\n", tally.counts(), report.exit_code);
     let mut blocks = rows(report);
+    blocks.extend(checks::rows(report));
     blocks.extend(report.drills.iter().filter_map(|d| d.outcome.why().map(|why| reason(d, why))));
     blocks.extend(images(report));
     blocks.push(format!(
@@ -132,7 +136,11 @@ fn images(report: &Report) -> Vec<String> {
 fn annotations(report: &Report) -> String {
     let told = |d: &Drill, why: &Why| {
         let hint = why.hint.as_ref().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
-        (format!("{} {}", d.outcome.word().to_uppercase(), drill_name(d)), format!("{}{hint}", why.message))
+        Told {
+            title: format!("{} {}", d.outcome.word().to_uppercase(), drill_name(d)),
+            message: format!("{}{hint}", why.message),
+            place: None,
+        }
     };
     let mut errors = Vec::new();
     let mut warnings = Vec::new();
@@ -143,23 +151,38 @@ fn annotations(report: &Report) -> String {
             Outcome::Skipped(why) => warnings.push(told(drill, why)),
         }
     }
+    checks::told(report, &mut errors, &mut warnings);
     let tally = Tally::of(report);
     if errors.is_empty() && tally.word(report.exit_code) != "PASSED" {
-        errors.push((
-            tally.word(report.exit_code).to_owned(),
-            format!("{}, exit code {}", tally.counts(), report.exit_code),
-        ));
+        errors.push(Told {
+            title: tally.word(report.exit_code).to_owned(),
+            message: format!("{}, exit code {}", tally.counts(), report.exit_code),
+            place: None,
+        });
     }
     command("error", &errors) + &command("warning", &warnings)
 }
 
-fn command(kind: &str, all: &[(String, String)]) -> String {
+/// One annotation.
+struct Told {
+    title: String,
+    message: String,
+    /// The file, and the line in it.
+    place: Option<(String, Option<usize>)>,
+}
+
+fn command(kind: &str, all: &[Told]) -> String {
     let more = all.len() > ANNOTATIONS;
     let shown = if more { ANNOTATIONS - 1 } else { all.len() };
     let mut text = String::new();
-    for (title, message) in &all[..shown] {
-        let title = escape_data(&one_line(title)).replace(':', "%3A").replace(',', "%2C");
-        text.push_str(&format!("::{kind} title={title}::{}\n", escape_data(&short(&clean(message)))));
+    let property = |text: &str| escape_data(&one_line(text)).replace(':', "%3A").replace(',', "%2C");
+    for Told { title, message, place } in &all[..shown] {
+        let place = place.as_ref().map_or_else(String::new, |(file, line)| {
+            let line = line.map(|line| format!("line={line},")).unwrap_or_default();
+            format!("file={},{line}", property(file))
+        });
+        let title = property(title);
+        text.push_str(&format!("::{kind} {place}title={title}::{}\n", escape_data(&short(&clean(message)))));
     }
     if more {
         text.push_str(&format!("::{kind} title=more::{} more: see report.json\n", all.len() - shown));

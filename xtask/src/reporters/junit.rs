@@ -1,6 +1,7 @@
 //! The report as JUnit XML for CI readers: a suite per drill, its measurements as cases of their own. The mapping is told in
 //! `docs/report.md`. It must not know who reads: it keeps to what GitLab, Jenkins and the usual GitHub actions have in common.
 
+mod checks;
 mod properties;
 
 use super::{Destination, Rendered, Reporter, Style, Tally, drill_name};
@@ -44,6 +45,9 @@ impl Reporter for Junit {
         for drill in &report.drills {
             let name = unique(drill_name(drill), &mut names);
             xml.add_test_suite(suite(report, drill, &name, logs));
+        }
+        for suite in checks::suites(report) {
+            xml.add_test_suite(suite);
         }
         let red = xml.failures + xml.errors > 0;
         let tally = Tally::of(report);

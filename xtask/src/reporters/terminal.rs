@@ -1,10 +1,11 @@
 //! The report for a person at a terminal: the table of verdicts, why, what was used, what it proves, and one closing sentence.
 //! It must not know whether anybody watches: the style says what the screen can do.
 
+mod checks;
 mod sections;
 mod table;
 
-use super::{Destination, Rendered, Reporter, Style, Tally};
+use super::{Destination, Rendered, Reporter, Style, Tally, asked};
 use crate::domain::display::{Ink, duration, one_line, plural, wrap};
 use crate::domain::report::Report;
 use anyhow::Result;
@@ -23,8 +24,18 @@ impl Reporter for Terminal {
 
     fn render(&self, report: &Report, style: &Style) -> Result<Rendered> {
         let mut lines = heading(report, style);
-        lines.extend(table::verdicts(report, style));
-        for section in [sections::reasons, sections::images, sections::recoveries, sections::proves, sections::notes] {
+        if !report.drills.is_empty() || report.outcomes().next().is_none() {
+            lines.extend(table::verdicts(report, style));
+        }
+        lines.extend(checks::checks(report, style));
+        for section in [
+            checks::mutations,
+            sections::reasons,
+            sections::images,
+            sections::recoveries,
+            sections::proves,
+            sections::notes,
+        ] {
             let body = section(report, style);
             if !body.is_empty() {
                 lines.push(String::new());
@@ -67,10 +78,7 @@ fn closing(report: &Report, style: &Style) -> String {
         "BROKEN" => Ink::Unknown,
         _ => Ink::Caution,
     };
-    let of = match report.drills.len() {
-        0 => String::new(),
-        n => format!(" of {}", plural(n, "drill")),
-    };
+    let of = asked(report);
     let time = duration(report.duration_seconds);
     format!("{}: {}{of} in {time}, exit code {}.\n", style.paint(ink, word), tally.counts(), report.exit_code)
 }

@@ -21,6 +21,10 @@ use anyhow::Result;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+mod set;
+
+pub use set::{Opening, Private, is_archive, private_set};
+
 /// The variable of the old scripts.
 const OLD_VARIABLE: &str = "BACKUP_ENCRYPTION_KEY";
 /// How often a long read says how far it is, in bytes.
@@ -102,7 +106,7 @@ pub fn run(
     let archive = examine(&args.archive, &keys(stack, args, environment)?, &open_pgp::opener(world), &mut progress)?;
     let found = archive.findings();
     let as_of = AsOf::of(found, args.as_of, world.clock.wall())?;
-    let taken = if args.inspect { None } else { Some(adopted(world, stack, args, &archive, as_of)?) };
+    let taken = if args.inspect { None } else { Some(adopted(world, stack, args, &archive, as_of, &vault(stack)?)?) };
     if json {
         writeln!(out, "{:#}", as_json(found, as_of, taken.as_ref()))?;
         return Ok(crate::exit_code::PASSED);
@@ -126,7 +130,18 @@ pub fn run(
     Ok(crate::exit_code::PASSED)
 }
 
-fn adopted(world: &World, stack: &Stack, args: &Args, archive: &Examined, as_of: AsOf) -> Result<(Taken, String)> {
+fn vault(stack: &Stack) -> Result<Vault> {
+    Ok(Vault::with(&stack.backups.vault, Access::of(&stack.backups.protection)?))
+}
+
+fn adopted(
+    world: &World,
+    stack: &Stack,
+    args: &Args,
+    archive: &Examined,
+    as_of: AsOf,
+    vault: &Vault,
+) -> Result<(Taken, String)> {
     let found = archive.findings();
     let (store, engine) = chosen(stack, args, found.content)?;
     let inside = match args.inside.as_deref() {
@@ -137,7 +152,6 @@ fn adopted(world: &World, stack: &Stack, args: &Args, archive: &Examined, as_of:
     if inside.is_some() && found.content != Content::Tar {
         return Err(refuse(format!("--inside is for tar archives, and {} is none", found.name), "leave it out"));
     }
-    let vault = Vault::with(&stack.backups.vault, Access::of(&stack.backups.protection)?);
     let order = Order {
         stack: &stack.name,
         store,
@@ -145,12 +159,12 @@ fn adopted(world: &World, stack: &Stack, args: &Args, archive: &Examined, as_of:
         archive,
         inside,
         as_of,
-        vault: &vault,
+        vault,
         compression: stack.backups.compression,
     };
     let deed = Deed { store: Some(store.name.clone()), ..Deed::new(What::Adopt, &stack.name) };
-    let taken = adopt(world, order).inspect_err(|error| audit::note(world, &vault, deed.clone().failed(error)))?;
-    audit::note(world, &vault, deed.of(&taken.record.id));
+    let taken = adopt(world, order).inspect_err(|error| audit::note(world, vault, deed.clone().failed(error)))?;
+    audit::note(world, vault, deed.of(&taken.record.id));
     Ok((taken, store.name.clone()))
 }
 

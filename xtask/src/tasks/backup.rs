@@ -6,14 +6,14 @@ use crate::archive::vault::Vault;
 use crate::domain::artifact::Component;
 use crate::domain::deed::{Deed, What};
 use crate::domain::engine::{Engine, Target};
-use crate::domain::outcome::Why;
+use crate::domain::outcome::{Outcome, Why};
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::domain::site::Attachment;
 use crate::domain::stack::Stack;
 use crate::domain::store::{Location, Store};
 use crate::engines;
 use crate::flow::audit;
-use crate::flow::backup::{Source, Taken, backup};
+use crate::flow::backup::{Source, Taken, Terms, backup_of};
 use crate::flow::visit;
 use crate::flow::world::World;
 use crate::ports::Site;
@@ -21,6 +21,7 @@ use crate::tasks::test_recovery::attachment;
 use anyhow::Result;
 use std::io::Write;
 use std::path::Path;
+use std::time::Duration;
 
 /// Which stack.
 #[derive(Debug, Clone, clap::Args)]
@@ -39,7 +40,11 @@ pub struct Args {
 /// As [`run`], for what is wrong with the configuration.
 pub fn plan(stack: &Stack, args: &Args) -> Result<String> {
     let mut text = format!("back up {} into {}\n", stack.name, stack.backups.vault.display());
-    for (store, engine) in chosen(stack, args)? {
+    let chosen = chosen(stack, args)?;
+    if chosen.len() > 1 {
+        text.push_str("  every snapshot is held before anything is read; databases are read first, folders last\n");
+    }
+    for (store, engine) in chosen {
         let to = attached(stack, store)?;
         text.push_str(&format!("  {}\n", store.name));
         for line in crate::flow::plan::backup(engine, &engine.attached_target(store), Some(&to)) {
@@ -64,15 +69,23 @@ impl Visit<'_> {
 }
 
 /// Backs up and says what was stored. A store that has no engine is an error: a set that leaves a store out would lie.
-/// As JSON: id, stack, vault, seconds, bytes before and after compression, what it lacks,
+/// Stores that are too far apart are a failed check of a set that is kept. As JSON: id, stack, vault, seconds, bytes before and after
+/// compression, what it lacks, how far its stores are apart,
 /// and of each store its name, engine and rows.
 pub fn run(world: &World, stack: &Stack, args: &Args, json: bool, out: &mut dyn Write) -> Result<u8> {
     let vault = Vault::with(&stack.backups.vault, Access::of(&stack.backups.protection)?);
     let deed = Deed::new(What::Backup, &stack.name);
-    let Taken { set, record, .. } = take(world, stack, args, &vault).inspect_err(|error| {
-        audit::note(world, &vault, deed.clone().failed(error));
+    let taken = take(world, stack, args, &vault).inspect_err(|error| {
+        // What is wrong with the configuration was found before anything was done, perhaps that this is no place for a vault.
+        if Refusal::within(error).is_none_or(|refusal| refusal.kind != RefusalKind::Configuration) {
+            audit::note(world, &vault, deed.clone().failed(error));
+        }
     })?;
-    audit::note(world, &vault, deed.of(&record.id));
+    let Taken { set, record, skew, .. } = taken;
+    let outcome = together(skew, stack.backups.max_skew);
+    if let Some(deed) = deed.of(&record.id).came_to(&outcome) {
+        audit::note(world, &vault, deed);
+    }
     if json {
         let store = |c: &Component| serde_json::json!({ "name": c.store, "engine": c.engine, "rows": c.census.rows() });
         let said = serde_json::json!({
@@ -83,10 +96,12 @@ pub fn run(world: &World, stack: &Stack, args: &Args, json: bool, out: &mut dyn 
             "plain_bytes": record.plain_bytes,
             "stored_bytes": record.stored_bytes,
             "lacks": record.lacks,
+            "skew_seconds": skew.map(|skew| skew.as_secs_f64()),
+            "max_skew_seconds": stack.backups.max_skew.as_secs_f64(),
             "stores": set.manifest.components.iter().map(store).collect::<Vec<_>>(),
         });
         writeln!(out, "{said:#}")?;
-        return Ok(crate::exit_code::PASSED);
+        return Ok(code(&outcome));
     }
     let rows: u64 = set.manifest.components.iter().map(|c| c.census.rows()).sum();
     writeln!(
@@ -99,15 +114,43 @@ pub fn run(world: &World, stack: &Stack, args: &Args, json: bool, out: &mut dyn 
         record.plain_bytes,
         record.seconds
     )?;
+    if let Some(skew) = skew {
+        writeln!(out, "its stores are at most {:.2} s apart", skew.as_secs_f64())?;
+    }
     for what in &record.lacks {
         writeln!(out, "note: {what}")?;
+    }
+    if let Some(why) = outcome.why() {
+        writeln!(out, "FAILED  {why}")?;
+        why.hint.iter().try_for_each(|hint| writeln!(out, "        hint: {hint}"))?;
     }
     writeln!(
         out,
         "stored and read back; prove that it restores: cargo xtask test-recovery --stack {} --set {}",
         stack.name, record.id
     )?;
-    Ok(crate::exit_code::PASSED)
+    Ok(code(&outcome))
+}
+
+/// Whether the stores are of one moment, as far as the stack asks for that. A set whose stores are further apart is kept: each of
+/// them is whole, and no set at all would be worse; but it is not what was asked for.
+fn together(skew: Option<Duration>, most: Duration) -> Outcome {
+    match skew {
+        Some(skew) if skew > most => {
+            let (skew, most) = (skew.as_secs_f64(), most.as_secs_f64());
+            let message = format!(
+                "the stores of this set may be {skew:.1} s apart, and `backups.max_skew` is {most:.0} s; the set was kept"
+            );
+            let hint =
+                "restore its stores together with care; give a large folder a stack of its own, or raise `max_skew`";
+            Outcome::Failed(Why::new(message).hint(hint))
+        }
+        _ => Outcome::Passed,
+    }
+}
+
+fn code(outcome: &Outcome) -> u8 {
+    crate::domain::outcome::exit_code(std::slice::from_ref(outcome))
 }
 
 /// Visits every store and backs all of them up into one set.
@@ -121,7 +164,8 @@ fn take(world: &World, stack: &Stack, args: &Args, vault: &Vault) -> Result<Take
         visits.push(Visit { store, engine, site, target });
     }
     let sources: Vec<Source<'_>> = visits.iter().map(Visit::source).collect();
-    backup(world, &stack.name, &sources, vault, Some(stack.backups.compression))
+    let terms = Terms { binding: &stack.binding, compression: Some(stack.backups.compression), provenance: None };
+    backup_of(world, &stack.name, &sources, vault, terms)
 }
 
 /// The stores to back up, with their engines; never none.

@@ -118,6 +118,8 @@ pub fn run(world: &World, project: &Project, args: &Args) -> Result<Report> {
         notes: notes(project, args)?.into_iter().chain(lacks(&drills)).collect(),
         exit_code: exit_code(drills.iter().map(|d| &d.outcome)),
         drills,
+        checks: Vec::new(),
+        mutations: Vec::new(),
     })
 }
 
@@ -325,6 +327,7 @@ fn order<'a>(
         objective: stack.objectives.of(scenario),
         schedule: stack.backups.schedule.as_ref(),
         compression: Some(stack.backups.compression),
+        encryption: &stack.backups.protection.encryption,
         exposure: args.exposure,
         repeat: usize::from(args.repeat),
     }

@@ -1,13 +1,16 @@
 //! `cargo xtask validate-traefik`: asks Traefik itself, and its doors, whether a stack's routes lead where its files say.
 
 use crate::checks::TRAEFIK;
-use crate::domain::check::{CheckRecord, Weight};
+use crate::domain::check::CheckRecord;
 use crate::domain::compose::ComposeProject;
 use crate::domain::outcome::exit_code;
+use crate::domain::project::Project;
+use crate::domain::report::{Report, SCHEMA};
 use crate::domain::stack::Stack;
 use crate::flow::routes::{Eyes, PATIENCE, TIMES, gather, wanted};
+use crate::flow::world::World;
+use crate::ports::{Surroundings, Web};
 use anyhow::Result;
-use std::io::Write;
 
 /// Which stack.
 #[derive(Debug, Clone, clap::Args)]
@@ -44,52 +47,33 @@ pub fn plan(stack: &Stack, compose: Option<&ComposeProject>) -> Result<String> {
 /// Asks every check.
 ///
 /// # Errors
-/// When the stack has no route: nothing to ask is no success.
-pub fn checks(eyes: &Eyes<'_>, stack: &Stack, compose: Option<&ComposeProject>) -> Result<Vec<CheckRecord>> {
-    let facts = gather(eyes, stack, compose)?;
-    Ok(TRAEFIK.iter().map(|check| CheckRecord::of(check, &stack.name, &facts)).collect())
-}
-
-/// The exit code that follows.
-pub fn code(records: &[CheckRecord]) -> u8 {
-    exit_code(records.iter().map(|record| &record.outcome))
-}
-
-/// Says what was found, the worst in full. As JSON: `{"stack", "exit_code", "checks": […]}`.
-///
-/// # Errors
-/// When nobody can be told.
-pub fn tell(stack: &Stack, records: &[CheckRecord], json: bool, out: &mut dyn Write) -> Result<u8> {
-    let code = code(records);
-    if json {
-        let document = serde_json::json!({ "stack": stack.name, "exit_code": code, "checks": records });
-        writeln!(out, "{document:#}")?;
-        return Ok(code);
-    }
-    for record in records {
-        writeln!(out, "{:<8} {:<12} {}", record.word(), record.id, record.title)?;
-        for finding in &record.findings {
-            let mark = match finding.weight {
-                Weight::Failure => "!",
-                Weight::Unknown => "?",
-                Weight::Warning => "-",
-            };
-            writeln!(out, "         {mark} {}\n           next: {}", finding.sentence(), finding.next)?;
-        }
-        if let (true, Some(why)) = (record.outcome.skipped(), record.outcome.why()) {
-            writeln!(out, "         {why}")?;
-        } else if record.findings.iter().any(|f| f.weight != Weight::Warning) {
-            writeln!(out, "         why it matters: {}", record.why)?;
-        } else {
-            for seen in &record.seen {
-                writeln!(out, "           {seen}")?;
-            }
-        }
-    }
-    let count = |word: &str| records.iter().filter(|record| record.word() == word).count();
-    let words = ["failed", "broken", "warning", "skipped", "passed"];
-    let counts: Vec<String> =
-        words.iter().map(|w| (count(w), w)).filter(|(n, _)| *n > 0).map(|(n, w)| format!("{n} {w}")).collect();
-    writeln!(out, "{}: {}", stack.name, counts.join(", "))?;
-    Ok(code)
+/// No stack has this name, or it has no route: nothing to ask is no success.
+pub fn run(
+    world: &World,
+    surroundings: &dyn Surroundings,
+    web: &dyn Web,
+    project: &Project,
+    args: &Args,
+) -> Result<Report> {
+    let (begun, started) = (world.clock.now(), world.clock.wall());
+    let stack = project.stack(&args.stack)?;
+    let eyes = Eyes { clock: world.clock.as_ref(), surroundings, web };
+    let facts = gather(&eyes, stack, project.compose(stack))?;
+    let mut report = Report {
+        schema: SCHEMA,
+        tool: concat!("xtask ", env!("CARGO_PKG_VERSION")).to_owned(),
+        task: "validate-traefik".to_owned(),
+        run: world.run.clone(),
+        started_at: started.to_string(),
+        duration_seconds: (world.clock.now() - begun).as_secs_f64(),
+        machine: world.sites.machine(),
+        images: Vec::new(),
+        drills: Vec::new(),
+        checks: TRAEFIK.iter().map(|check| CheckRecord::of(check, &stack.name, &facts)).collect(),
+        mutations: Vec::new(),
+        notes: project.notes.clone(),
+        exit_code: 0,
+    };
+    report.exit_code = exit_code(report.outcomes());
+    Ok(report)
 }

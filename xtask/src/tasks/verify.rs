@@ -9,6 +9,7 @@ use crate::exit_code::{self, FAILED, PASSED};
 use crate::flow::audit;
 use crate::flow::verify::{Verified, verify};
 use crate::flow::world::World;
+use crate::tasks::adopt::{Opening, is_archive, private_set};
 use crate::{archive, engines};
 use anyhow::Result;
 use std::io::Write;
@@ -19,12 +20,18 @@ pub struct Args {
     /// The stack's name; `prod` and `staging` name the stack that ends so
     #[arg(value_name = "STACK")]
     pub stack: String,
-    /// The set's id, `latest`, or `all`
+    /// The set's id, `latest`, `all`, or an old archive
     #[arg(value_name = "SET", default_value = "latest")]
     pub which: String,
     /// L0 complete, L1 stored bytes, L2 decoded bytes, L3 archives listed, L4 restored and equal
     #[arg(long, value_name = "LEVEL", default_value = "L2")]
     pub level: Level,
+    /// Of an archive: the store that it is of
+    #[arg(long, value_name = "STORE")]
+    pub store: Option<String>,
+    /// What opens an old archive
+    #[command(flatten)]
+    pub opening: Opening,
 }
 
 /// What would be done, as text.
@@ -39,21 +46,39 @@ pub fn plan(stack: &Stack, args: &Args) -> String {
 
 /// Verifies and says how far each set came. As JSON: `{"stack", "wanted", "sets": [{"id", "reached", "why", "seconds"}],
 /// "contradictions"}`.
-pub fn run(world: &World, stack: &Stack, args: &Args, json: bool, out: &mut dyn Write) -> Result<u8> {
+pub fn run(
+    world: &World,
+    stack: &Stack,
+    args: &Args,
+    environment: &dyn Fn(&str) -> Option<String>,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<u8> {
+    if is_archive(&args.which) {
+        let archive = private_set(world, stack, (&args.which, args.store.as_ref()), &args.opening, environment)?;
+        if !json {
+            write!(out, "{}", archive.said)?;
+        }
+        let args = Args { which: archive.id.clone(), ..args.clone() };
+        return sets(world, stack, &args, &archive.vault, json, out);
+    }
     let vault = Vault::with(&stack.backups.vault, Access::of(&stack.backups.protection)?);
+    sets(world, stack, args, &vault, json, out)
+}
+
+fn sets(world: &World, stack: &Stack, args: &Args, vault: &Vault, json: bool, out: &mut dyn Write) -> Result<u8> {
     let ids = match args.which.as_str() {
         "all" => vault.list()?.into_iter().map(|listed| listed.id).collect(),
         // What is not there at all is no set that failed.
-        "latest" => vec![newest(&vault)?],
+        "latest" => vec![newest(vault)?],
         id => vec![id.to_owned()],
     };
     if ids.is_empty() {
         // The error that names the vault and says how to make a set.
         vault.outline("latest")?;
     }
-    let sets: Vec<Verified> =
-        ids.iter().map(|id| verify(world, stack, &vault, id, args.level, engines::find)).collect();
-    sets.iter().for_each(|set| audit::note(world, &vault, deed(stack, set)));
+    let sets: Vec<Verified> = ids.iter().map(|id| verify(world, stack, vault, id, args.level, engines::find)).collect();
+    sets.iter().for_each(|set| audit::note(world, vault, deed(stack, set)));
     let contradictions = vault.contradictions()?;
     let code = code(&sets, &contradictions);
     if json {

@@ -6,9 +6,11 @@ use super::mounts::tidy;
 use super::node::{Kind, Node};
 use super::{service, source, yaml};
 use crate::adapters::environment::{self, Lookup};
+use crate::domain::artifact::hex;
 use crate::domain::compose::{ComposeProject, Network, Volume};
 use crate::domain::refusal::Refusal;
 use crate::domain::suggest;
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -30,6 +32,8 @@ pub(super) struct Loaded {
     pub(super) project: ComposeProject,
     pub(super) env_file: Option<PathBuf>,
     pub(super) variables: BTreeMap<String, String>,
+    /// SHA-256 of the bytes of the files, in their order.
+    pub(super) sha256: String,
 }
 
 /// Loads the files of one project.
@@ -40,11 +44,14 @@ pub(super) fn load(request: &Request<'_>) -> Result<Loaded, Refusal> {
     let known = |name: &str| (request.environment)(name).or_else(|| variables.get(name).cloned());
 
     let mut trees = Vec::new();
+    let mut digest = Sha256::new();
     for file in &request.files {
         let text =
             source::read_text(file, "a Compose file", "check `compose:` in recovery.yaml, or the folder you are in")?;
+        digest.update(&text);
         trees.push(yaml::compose(&text, file)?);
     }
+    let sha256 = hex(&digest.finalize());
     let name = project_name(request, &trees, &folder, &known)?;
     let lookup = |variable: &str| match variable {
         "COMPOSE_PROJECT_NAME" => Some(name.clone()),
@@ -56,7 +63,7 @@ pub(super) fn load(request: &Request<'_>) -> Result<Loaded, Refusal> {
         merged = Some(merged.map_or_else(|| tree.clone(), |base| merge("", &base, &tree)));
     }
     let Some(tree) = merged.map(|t| without_resets(&t)) else {
-        return Ok(Loaded { project: ComposeProject::default(), env_file, variables });
+        return Ok(Loaded { project: ComposeProject::default(), env_file, variables, sha256 });
     };
     let mut project = ComposeProject { name: name.clone(), folder, ..ComposeProject::default() };
     top(&tree, &mut project)?;
@@ -64,7 +71,7 @@ pub(super) fn load(request: &Request<'_>) -> Result<Loaded, Refusal> {
     profiles
         .extend(known("COMPOSE_PROFILES").unwrap_or_default().split(',').filter(|p| !p.is_empty()).map(str::to_owned));
     service::services(&tree, &mut project, &profiles, &lookup)?;
-    Ok(Loaded { project, env_file, variables })
+    Ok(Loaded { project, env_file, variables, sha256 })
 }
 
 /// The variables of the given env file, or of `.env` beside the first Compose file when there is one.

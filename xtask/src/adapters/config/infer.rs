@@ -9,7 +9,7 @@ mod sqlite;
 #[cfg(test)]
 mod tests;
 
-pub(super) use cover::uncovered;
+pub(super) use cover::{coverage, uncovered};
 
 use crate::domain::compose::ComposeProject;
 use crate::domain::place::Place;

@@ -4,6 +4,7 @@
 use super::fields::{only, text, texts, wrong};
 use super::mounts::tidy;
 use super::node::{Kind, Node};
+use super::old_variables::{self, Encrypted, Written};
 use super::secrets;
 use crate::adapters::environment::Lookup;
 use crate::domain::place::Place;
@@ -15,7 +16,7 @@ use std::path::{Path, PathBuf};
 /// As it is written; what is not written may be in the old variables.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ProtectionText {
-    encryption: Option<EncryptionText>,
+    encryption: Written<EncryptionText>,
     identities: Vec<PathBuf>,
     signing_key: Option<PathBuf>,
     trusted: Vec<String>,
@@ -38,7 +39,7 @@ pub(super) fn read(backups: &Node, base: &Path) -> Result<ProtectionText, Refusa
     let all = |key: &str| backups.get(key).map(|n| texts(n, &format!("`{key}`"))).transpose();
     let identities = all("identity_files")?.unwrap_or_default();
     Ok(ProtectionText {
-        encryption: backups.get("encryption").map(|n| encryption(n, base)).transpose()?,
+        encryption: backups.get("encryption").map(|n| Ok((encryption(n, base)?, n.at.place()))).transpose()?,
         identities: identities.into_iter().map(|(file, _)| tidy(&base.join(file))).collect(),
         signing_key: backups.get("signing_key").map(|n| path(n, "signing_key")).transpose()?,
         trusted: all("trusted_signers")?.unwrap_or_default().into_iter().map(|(key, _)| key).collect(),
@@ -75,10 +76,28 @@ fn encryption(node: &Node, base: &Path) -> Result<EncryptionText, Refusal> {
 }
 
 /// With the secrets that it names, and the old variables where it says nothing.
-pub(super) fn resolve(written: ProtectionText, lookup: Lookup<'_>) -> Result<Protection, Refusal> {
+pub(super) fn resolve(
+    written: ProtectionText,
+    lookup: Lookup<'_>,
+    notes: &mut Vec<String>,
+) -> Result<Protection, Refusal> {
     let ProtectionText { encryption, identities, signing_key, trusted } = written;
-    let encryption = match encryption {
-        None => by_variables(lookup),
+    let said = old_variables::encryption(lookup, notes)?;
+    if let Some((text, at)) = &encryption {
+        match (text, &said) {
+            (_, Encrypted::Unsaid) | (EncryptionText::Off, Encrypted::Off) => {}
+            (EncryptionText::Off, Encrypted::On(_)) => return Err(old_variables::encryption_contradicted(at)),
+            (_, Encrypted::Off) => return Err(old_variables::encryption_contradicted(at)),
+            (_, Encrypted::On(_)) => {}
+        }
+    }
+    let encryption = match encryption.map(|(text, _)| text) {
+        None => match said {
+            Encrypted::Unsaid => Encryption::Undecided,
+            Encrypted::Off => Encryption::Off,
+            Encrypted::On(Some(key)) => Encryption::Passphrase(key),
+            Encrypted::On(None) => return Err(old_variables::without_key()),
+        },
         Some(EncryptionText::Off) => Encryption::Off,
         Some(EncryptionText::Recipients(names)) => Encryption::Recipients(names),
         Some(EncryptionText::From(name, at)) => match lookup(&name).filter(|value| !value.is_empty()) {
@@ -97,14 +116,4 @@ pub(super) fn resolve(written: ProtectionText, lookup: Lookup<'_>) -> Result<Pro
         },
     };
     Ok(Protection { encryption, identities, signing_key, trusted })
-}
-
-/// `BACKUP_ENCRYPTION` and `BACKUP_ENCRYPTION_KEY`, as the old scripts read them.
-fn by_variables(lookup: Lookup<'_>) -> Encryption {
-    let word = lookup("BACKUP_ENCRYPTION").map(|word| word.to_ascii_lowercase());
-    match (word.as_deref(), lookup("BACKUP_ENCRYPTION_KEY").filter(|key| !key.is_empty())) {
-        (Some("true" | "yes" | "on" | "1"), Some(key)) => Encryption::Passphrase(Secret::new(key)),
-        (Some("false" | "no" | "off" | "0"), _) => Encryption::Off,
-        _ => Encryption::Undecided,
-    }
 }

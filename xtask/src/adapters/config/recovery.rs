@@ -3,9 +3,11 @@
 use super::fields::{flag, mapping, only, port, text, texts, wrong};
 use super::mounts::tidy;
 use super::node::{Kind, Node};
+use super::old_variables::Written;
 use super::protection::{self, ProtectionText};
 use super::proxy::{self, ProxyText};
 use super::retention::{self, RetentionText};
+use crate::domain::coverage::Waiver;
 use crate::domain::objective::{Objective, Objectives};
 use crate::domain::place::Place;
 use crate::domain::refusal::Refusal;
@@ -28,11 +30,14 @@ pub(super) struct StackText {
     pub(super) stores: Option<Vec<StoreText>>,
     pub(super) objectives: Objectives,
     pub(super) schedule: Option<Schedule>,
-    pub(super) vault: Option<PathBuf>,
-    pub(super) compression: Option<Compression>,
+    pub(super) vault: Written<PathBuf>,
+    pub(super) compression: Written<Compression>,
+    pub(super) max_skew: Option<Duration>,
     pub(super) protection: ProtectionText,
     pub(super) retention: RetentionText,
     pub(super) traefik: ProxyText,
+    pub(super) waivers: Vec<Waiver>,
+    pub(super) environment: Option<String>,
 }
 
 /// A store as it is written: what is left out is inferred.
@@ -78,7 +83,19 @@ pub(super) fn stacks(tree: &Node, base: &Path) -> Result<Vec<StackText>, Refusal
 fn stack(name: &str, at: Place, node: &Node, base: &Path) -> Result<StackText, Refusal> {
     named(name, &at, "stack", "_")?;
     let what = format!("stack `{name}`");
-    let known = ["folder", "compose", "env_file", "project", "profiles", "stores", "objectives", "backups", "traefik"];
+    let known = [
+        "folder",
+        "compose",
+        "env_file",
+        "project",
+        "profiles",
+        "stores",
+        "objectives",
+        "backups",
+        "waivers",
+        "environment",
+        "traefik",
+    ];
     only(node, &what, &known)?;
     let path = |key: &'static str| node.get(key).map(|n| path(n, key, base)).transpose();
     let compose = node.get("compose").map(|n| texts(n, "`compose`")).transpose()?.unwrap_or_default();
@@ -91,7 +108,8 @@ fn stack(name: &str, at: Place, node: &Node, base: &Path) -> Result<StackText, R
     }
     let backups = node.get("backups");
     if let Some(backups) = backups {
-        let known = [["schedule", "vault", "compression", "retention"].as_slice(), &protection::KEYS].concat();
+        let known =
+            [["schedule", "vault", "compression", "retention", "max_skew"].as_slice(), &protection::KEYS].concat();
         only(backups, &format!("`backups` of {what}"), &known)?;
     }
     let backup = |key: &str| backups.and_then(|b| b.get(key));
@@ -111,14 +129,39 @@ fn stack(name: &str, at: Place, node: &Node, base: &Path) -> Result<StackText, R
         stores: node.get("stores").map(|n| stores(n, &what)).transpose()?,
         objectives: node.get("objectives").map(|n| objectives(n, &what)).transpose()?.unwrap_or_default(),
         schedule: backup("schedule").map(schedule).transpose()?,
-        vault: backup("vault").map(|n| self::path(n, "vault", base)).transpose()?,
-        compression: backup("compression").map(compression).transpose()?,
+        vault: backup("vault").map(|n| Ok((self::path(n, "vault", base)?, n.at.place()))).transpose()?,
+        compression: backup("compression").map(|n| Ok((compression(n)?, n.at.place()))).transpose()?,
+        max_skew: backup("max_skew").map(skew).transpose()?,
         protection: backups.map(|n| protection::read(n, base)).transpose()?.unwrap_or_default(),
         retention: backup("retention").map(|n| retention::written(n, &what)).transpose()?.unwrap_or_default(),
         traefik: node.get("traefik").map(|n| proxy::written(n, &what)).transpose()?.unwrap_or_default(),
+        waivers: node.get("waivers").map(|n| waivers(n, &what)).transpose()?.unwrap_or_default(),
+        environment: node.get("environment").map(environment).transpose()?,
         name: name.to_owned(),
         at,
     })
+}
+
+/// What needs no backup, each with its reason.
+fn waivers(node: &Node, of: &str) -> Result<Vec<Waiver>, Refusal> {
+    let waiver = |(key, node): &(super::node::Key, Node)| {
+        let because = text(node, "a waiver")?;
+        if because.trim().is_empty() {
+            let cause = format!("`{}` is waived without a reason", key.text);
+            return Err(node.at.place().refuse(cause, "write why it needs no backup"));
+        }
+        Ok(Waiver { name: key.text.to_string(), because, at: key.at.place() })
+    };
+    mapping(node, &format!("`waivers` of {of}"))?.iter().map(waiver).collect()
+}
+
+fn environment(node: &Node) -> Result<String, Refusal> {
+    const KNOWN: [&str; 4] = ["production", "staging", "development", "test"];
+    let word = text(node, "`environment`")?;
+    if KNOWN.contains(&word.as_str()) {
+        return Ok(word);
+    }
+    Err(node.at.place().refuse(format!("no environment is called `{word}`"), suggest::hint(&word, &KNOWN)))
 }
 
 fn path(node: &Node, key: &str, base: &Path) -> Result<PathBuf, Refusal> {
@@ -209,6 +252,11 @@ fn time(node: &Node) -> Result<Duration, Refusal> {
     let wrong_time = |cause: String| node.at.place().refuse(cause, "write a number and s, m, h or d, such as 30m");
     let time = duration(&text(node, "an objective")?).map_err(wrong_time)?;
     if time.is_zero() { Err(wrong_time("an objective of no time at all can never be met".into())) } else { Ok(time) }
+}
+
+fn skew(node: &Node) -> Result<Duration, Refusal> {
+    let how = "write how far the stores of a set may be apart, with s, m, h or d, such as 15m";
+    duration(&text(node, "`max_skew`")?).map_err(|cause| node.at.place().refuse(cause, how))
 }
 
 fn schedule(node: &Node) -> Result<Schedule, Refusal> {

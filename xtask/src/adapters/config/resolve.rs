@@ -1,19 +1,23 @@
 //! Makes a stack of what `recovery.yaml` says and what its Compose files say. What is written wins over what is inferred.
 
 use super::compose::{self, Loaded, Request};
-use super::infer::{self, Inferred, uncovered};
+use super::infer::{self, Inferred, coverage, uncovered};
 use super::mounts::tidy;
 use super::protection;
 use super::recovery::{StackText, StoreText};
-use super::{proxy, retention, secrets};
+use super::{old_variables, proxy, retention, secrets};
 use crate::adapters::environment::Lookup;
+use crate::domain::artifact::hex;
+use crate::domain::binding::Binding;
 use crate::domain::compose::ComposeProject;
+use crate::domain::coverage::Coverage;
 use crate::domain::project::Findings;
 use crate::domain::refusal::Refusal;
 use crate::domain::secret::Secret;
-use crate::domain::stack::{Backups, Stack};
+use crate::domain::stack::{Backups, MAX_SKEW, Stack};
 use crate::domain::store::{Location, Root, Store};
 use crate::domain::suggest;
+use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
 /// A stack, and what stands behind it.
@@ -42,19 +46,25 @@ pub(super) fn resolve(text: StackText, base: &Path, environment: Lookup<'_>) -> 
     let ground = Ground { base, loaded: loaded.as_ref(), environment };
     let (stores, mut inferred) = ground.stores(&text)?;
     let mut notes = Vec::new();
+    let mut covered = Coverage::default();
     if let Some(loaded) = &loaded {
         notes.extend(loaded.project.notes.iter().cloned());
         notes.append(&mut inferred.notes);
         notes.extend(uncovered(&loaded.project, &stores));
+        covered = coverage(&loaded.project, &stores, &inferred.without_engine);
     }
+    covered.waivers = text.waivers;
     if stores.is_empty() {
         notes.push("no store was found: there is nothing to recover here".into());
     }
     // As for everything else that Compose fills in: the environment before the env file.
     let known = |name: &str| environment(name).or_else(|| loaded.as_ref()?.variables.get(name).cloned());
     let retention = retention::policy(&text.retention, &known, &mut notes)?;
-    let protection = protection::resolve(text.protection.clone(), &known)?;
     let traefik = proxy::resolve(&text.traefik, &known);
+    let protection = protection::resolve(text.protection.clone(), &known, &mut notes)?;
+    let project = loaded.as_ref().map_or(base, |l| &l.project.folder);
+    let vault = old_variables::vault(text.vault, &name, project, &known)?;
+    let compression = old_variables::compression(text.compression, &known)?;
     let stack = Stack {
         folder: folder.unwrap_or_else(|| base.to_owned()),
         compose_files: files,
@@ -67,17 +77,39 @@ pub(super) fn resolve(text: StackText, base: &Path, environment: Lookup<'_>) -> 
         objectives: text.objectives,
         backups: Backups {
             schedule: text.schedule,
-            vault: text.vault.unwrap_or_else(|| tidy(&base.join("backups").join(&name))),
-            compression: text.compression.unwrap_or_default(),
+            vault: vault.unwrap_or_else(|| tidy(&base.join("backups").join(&name))),
+            compression,
             protection,
             retention,
+            max_skew: text.max_skew.unwrap_or(MAX_SKEW),
         },
+        binding: loaded.as_ref().map(binding).unwrap_or_default(),
         notes,
         traefik,
         name,
     };
     not_inside_itself(&stack).map_err(|(cause, hint)| text.at.refuse(cause, hint))?;
-    Ok((stack, Findings { compose: loaded.map(|l| l.project), evidence: inferred.evidence }))
+    Ok((
+        stack,
+        Findings {
+            compose: loaded.map(|l| l.project),
+            evidence: inferred.evidence,
+            coverage: covered,
+            environment: text.environment,
+        },
+    ))
+}
+
+/// What the sets of a stack say of its configuration. Names of variables only: their values are in no digest.
+fn binding(loaded: &Loaded) -> Binding {
+    let names: String = loaded.variables.keys().map(|name| format!("{name}\n")).collect();
+    let names = loaded.env_file.as_ref().map(|_| hex(&Sha256::digest(names)));
+    Binding {
+        compose_sha256: Some(loaded.sha256.clone()),
+        env_names_sha256: names,
+        project: Some(loaded.project.name.clone()),
+        skew_ms: None,
+    }
 }
 
 /// A folder whose vault lies inside it would be backed up with all of its backups, each time with one more.

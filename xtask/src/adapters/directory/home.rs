@@ -1,6 +1,7 @@
 //! Private folders and children of one run, kept in mind so that they can all be removed at any moment, and recognised by a later
 //! run's sweep when this one was killed. It must not know what is done in them.
 
+use crate::adapters::data_tool::unlock;
 use crate::adapters::owner::{Life, OWNER, Owner};
 use crate::adapters::processes::Child;
 use crate::domain::refusal::{Refusal, RefusalKind};
@@ -237,18 +238,6 @@ fn gone(result: io::Result<()>) -> io::Result<()> {
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
         other => other,
     }
-}
-
-/// Makes every folder below, links not followed, one that its owner may change.
-fn unlock(folder: &Path) -> io::Result<()> {
-    fs::set_permissions(folder, Permissions::from_mode(0o700))?;
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            unlock(&entry.path())?;
-        }
-    }
-    Ok(())
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -79,7 +79,6 @@ impl AttachedService {
         let host = HostConfig {
             network_mode: Some(format!("container:{}", self.container)),
             mounts: Some(self.volumes.iter().map(|v| mounts::mount(v, &labels)).collect()),
-            cap_drop: Some(vec!["ALL".to_owned()]),
             ..container::limits()
         };
         let body = ContainerCreateBody {

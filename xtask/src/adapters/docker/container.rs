@@ -50,11 +50,17 @@ pub(super) async fn start(docker: &Docker, name: &str) -> Result<()> {
     within(fault::CHANGE, &format!("start the container {name}"), docker.start_container(name, None)).await
 }
 
-/// No process gains rights, and no log fills the disk.
+/// Processes and threads of one container. A server with all its parallel workers has some hundred.
+const MOST_PROCESSES: i64 = 1024;
+
+/// What runs there may have been made by somebody else: no process has or gains rights, none can starve the host of others, and no
+/// log fills the disk.
 pub(super) fn limits() -> HostConfig {
     let log = HashMap::from([("max-size".to_owned(), "8m".to_owned()), ("max-file".to_owned(), "2".to_owned())]);
     HostConfig {
         security_opt: Some(vec!["no-new-privileges".to_owned()]),
+        cap_drop: Some(vec!["ALL".to_owned()]),
+        pids_limit: Some(MOST_PROCESSES),
         log_config: Some(HostConfigLogConfig { typ: Some("json-file".to_owned()), config: Some(log) }),
         ..Default::default()
     }

@@ -1,4 +1,4 @@
-//! A container of our own on a private network without a way out, with labelled volumes; made to be hurt and destroyed.
+//! A container of our own without a network, or on a private one without a way out, with labelled volumes; made to be hurt and destroyed.
 //! It must not know what runs inside.
 
 use super::container;
@@ -10,7 +10,7 @@ use super::mounts::{self, Volume};
 use super::pipe::Pipes;
 use super::removal::{self, Thing};
 use crate::domain::exec::Exec;
-use crate::domain::site::{Capabilities, ContainerSpec, ImageIdentity, SiteIdentity};
+use crate::domain::site::{Capabilities, ContainerSpec, ImageIdentity, Reach, SiteIdentity};
 use crate::ports::{OwnedSite, Running, Site};
 use anyhow::{Context, Result, bail};
 use bollard::Docker;
@@ -32,7 +32,8 @@ const SHARED_MEMORY: i64 = 1 << 30;
 pub(super) struct OwnedContainer {
     engine: Arc<Engine>,
     name: String,
-    network: String,
+    /// Its own, when it has one.
+    network: Option<String>,
     volumes: Vec<Volume>,
     image: ImageIdentity,
     scratch: String,
@@ -48,7 +49,7 @@ impl OwnedContainer {
         let name = engine.name(purpose);
         let site = Self {
             engine: engine.clone(),
-            network: format!("{name}-net"),
+            network: (spec.reach == Reach::PrivateNetwork).then(|| format!("{name}-net")),
             volumes: mounts::volumes(&name, &[("data", &spec.data), ("scratch", &spec.scratch)], &image.config),
             name,
             image: image.identity.clone(),
@@ -65,22 +66,29 @@ impl OwnedContainer {
 
     async fn create(&self, docker: &Docker, spec: &ContainerSpec, image: &Prepared) -> Result<()> {
         let labels = self.engine.identity.labels();
-        let network = NetworkCreateRequest {
-            name: self.network.clone(),
-            driver: Some("bridge".to_owned()),
-            internal: Some(true),
-            labels: Some(labels.clone()),
-            ..Default::default()
-        };
-        within(fault::CHANGE, &format!("create the network {}", self.network), docker.create_network(network)).await?;
+        if let Some(network) = &self.network {
+            let request = NetworkCreateRequest {
+                name: network.clone(),
+                driver: Some("bridge".to_owned()),
+                internal: Some(true),
+                labels: Some(labels.clone()),
+                ..Default::default()
+            };
+            within(fault::CHANGE, &format!("create the network {network}"), docker.create_network(request)).await?;
+        }
         for volume in &self.volumes {
             self.engine.not_abandoned()?;
             mounts::create(docker, volume, &labels).await?;
         }
         self.engine.not_abandoned()?;
-        let body = self.body(spec, image, &labels)?;
+        let info = within(fault::LOOK, "ask the engine how much memory it has", docker.info()).await?;
+        let body = self.body(spec, image, &labels, info.mem_total)?;
         container::create_with(&self.engine, docker, &self.name, body, self.pipes.as_ref()).await?;
         mounts::open_to_all(docker, &self.name, &self.scratch).await?;
+        if spec.user.is_some() {
+            // The server makes its own folder in it, and nobody there is root who could give it one.
+            mounts::open_to_all(docker, &self.name, &spec.data).await?;
+        }
         self.engine.not_abandoned()?;
         container::start(docker, &self.name).await
     }
@@ -90,6 +98,7 @@ impl OwnedContainer {
         spec: &ContainerSpec,
         image: &Prepared,
         labels: &HashMap<String, String>,
+        memory: Option<i64>,
     ) -> Result<ContainerCreateBody> {
         let mut env = Vec::new();
         for (key, value) in
@@ -103,9 +112,11 @@ impl OwnedContainer {
             env.push(format!("{key}={value}"));
         }
         let host = HostConfig {
-            network_mode: Some(self.network.clone()),
+            network_mode: Some(self.network.clone().unwrap_or_else(|| "none".to_owned())),
             mounts: Some(self.volumes.iter().map(|v| mounts::mount(v, labels)).collect()),
             shm_size: Some(SHARED_MEMORY),
+            // What is restored there must not cost the host its other services.
+            memory: memory.filter(|all| *all > 0).map(|all| all / 4 * 3),
             // Without it the server is process 1 and inherits whatever a killed command leaves behind; PostgreSQL takes the
             // death of such a stranger for a crash of its own and goes into recovery.
             init: Some(true),
@@ -113,6 +124,7 @@ impl OwnedContainer {
         };
         Ok(ContainerCreateBody {
             image: Some(image.id.clone()),
+            user: spec.user.clone().filter(|_| is_root(image.config.user.as_deref())),
             env: Some(env),
             cmd: (!spec.command.is_empty()).then(|| spec.command.clone()),
             labels: Some(container::labels(labels, &image.config)),
@@ -130,6 +142,10 @@ impl OwnedContainer {
         }
         let docker = self.engine.client()?;
         self.engine.run(act(docker))
+    }
+
+    fn own_network(&self) -> Result<&str> {
+        self.network.as_deref().with_context(|| format!("the site {} has no network", self.name))
     }
 
     async fn runs(&self, docker: &Docker) -> Result<bool> {
@@ -154,6 +170,12 @@ impl OwnedContainer {
     }
 }
 
+/// Whether an image that names this user runs as root.
+fn is_root(user: Option<&str>) -> bool {
+    let user = user.unwrap_or_default();
+    matches!(user.split(':').next(), None | Some("" | "0" | "root"))
+}
+
 impl Site for OwnedContainer {
     fn identity(&self) -> SiteIdentity {
         SiteIdentity { name: self.name.clone(), kind: "container".to_owned(), image: Some(self.image.clone()) }
@@ -175,7 +197,7 @@ impl Site for OwnedContainer {
 
 impl OwnedSite for OwnedContainer {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { pause: true, network: true, server: true }
+        Capabilities { pause: true, network: self.network.is_some(), server: true }
     }
 
     fn kill(&self) -> Result<()> {
@@ -211,17 +233,19 @@ impl OwnedSite for OwnedContainer {
     }
 
     fn disconnect(&self) -> Result<()> {
+        let network = self.own_network()?;
         self.act(|docker| async move {
             let request = NetworkDisconnectRequest { container: self.name.clone(), force: Some(true) };
-            let call = docker.disconnect_network(&self.network, request);
+            let call = docker.disconnect_network(network, request);
             within(fault::LOOK, &format!("cut {} off its network", self.name), call).await
         })
     }
 
     fn reconnect(&self) -> Result<()> {
+        let network = self.own_network()?;
         self.act(|docker| async move {
             let request = NetworkConnectRequest { container: self.name.clone(), ..Default::default() };
-            let call = docker.connect_network(&self.network, request);
+            let call = docker.connect_network(network, request);
             within(fault::LOOK, &format!("connect {} to its network", self.name), call).await
         })
     }
@@ -232,7 +256,7 @@ impl OwnedSite for OwnedContainer {
         }
         let mut parts = vec![Thing::Container(self.name.clone())];
         parts.extend(self.volumes.iter().map(|v| Thing::Volume(v.name.clone())));
-        parts.push(Thing::Network(self.network.clone()));
+        parts.extend(self.network.clone().map(Thing::Network));
         let docker = self.engine.client()?;
         self.engine.streams.release(Some(&self.name));
         self.engine

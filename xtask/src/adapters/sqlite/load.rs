@@ -42,7 +42,8 @@ fn occupied(db: &Path) -> Result<Option<String>> {
     })
 }
 
-fn refuse_occupied(db: &Path) -> Result<()> {
+/// Fails when something is in the way.
+pub fn refuse_occupied(db: &Path) -> Result<()> {
     match occupied(db)? {
         None => Ok(()),
         Some(what) => Err(refuse(

@@ -144,6 +144,16 @@ pub fn own(path: &Path) -> Result<Connection> {
     Ok(conn)
 }
 
+/// As [`writer`], to which others can be attached by their URI.
+pub fn attaching(path: &Path) -> Result<Connection> {
+    header::database(path)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let conn = Connection::open_with_flags(uri(path, "mode=rw"), flags);
+    let conn = conn.with_context(|| format!("open {}", path.display()))?;
+    conn.busy_timeout(BUSY)?;
+    beneath::opened(path).map(|()| conn)
+}
+
 /// A connection that creates the file.
 pub fn creator(path: &Path) -> Result<Connection> {
     let conn = Connection::open(path).with_context(|| format!("create {}", path.display()))?;

@@ -52,7 +52,7 @@ fn needs_rollback(source: &Path, error: &anyhow::Error) -> bool {
 
 /// The online backup API in one step: the read transaction of one step is one moment. Many small steps would start again with each
 /// write of another process, for ever.
-fn backup(source: &Connection, copy: &Path) -> Result<()> {
+pub fn backup(source: &Connection, copy: &Path) -> Result<()> {
     create(copy)?;
     let mut to = open::creator(copy)?;
     to.pragma_update(None, "synchronous", "OFF")?;

@@ -4,6 +4,7 @@
 use super::names::{MAX_ENTRIES, MAX_FILE, MAX_PATH, hostile, leads_out, relative};
 use super::walk::rights;
 use crate::adapters::data_tool::refuse;
+use crate::archive::foreign::tar_sum_is_right;
 use crate::domain::refusal::RefusalKind;
 use anyhow::{Context, Result};
 use std::io::Read;
@@ -90,12 +91,7 @@ impl<'a> Archive<'a> {
                 return Err(broken(format!("it has more than {MAX_ENTRIES} entries")));
             }
             let header = Header::from_byte_slice(&block);
-            let sum = block
-                .iter()
-                .enumerate()
-                .map(|(at, b)| if (148..156).contains(&at) { 32 } else { u32::from(*b) })
-                .sum::<u32>();
-            if header.cksum().ok() != Some(sum) {
+            if !tar_sum_is_right(&block) {
                 return Err(broken("a header's checksum is wrong: it is damaged, or no archive"));
             }
             let size = header.entry_size().map_err(|_| broken("a header has no valid size"))?;

@@ -3,7 +3,7 @@
 
 use super::archive::Archive;
 use super::extract::Fresh;
-use crate::adapters::data_tool::{Streams, beside, free_bytes, parent, refuse, sync_folder};
+use crate::adapters::data_tool::{Streams, beside, free_bytes, parent, refuse, sync_folder, unlock};
 use crate::domain::refusal::RefusalKind;
 use anyhow::{Context, Result};
 use rustix::fs::{CWD, RenameFlags};
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 const OURS: [&str; 4] = [".xtask-restore", ".xtask-restore-partial", ".xtask-scratch", ".xtask-pick"];
 
 /// Whether the folder cannot change its name.
-fn fixed(folder: &Path) -> bool {
+pub fn fixed(folder: &Path) -> bool {
     let device = |p: &Path| std::fs::metadata(p).map(|m| m.dev()).ok();
     let named = folder.file_name().is_some();
     !named || (folder.exists() && device(folder) != device(parent(folder)))
@@ -28,7 +28,14 @@ pub fn working(folder: &Path, name: &str) -> PathBuf {
 
 /// Removes a working folder that a dead run left; it need not be there.
 pub fn clear(working: &Path) -> Result<()> {
-    match std::fs::remove_dir_all(working) {
+    let removed = match std::fs::remove_dir_all(working) {
+        // A restored tree may hold folders that even their owner may not change.
+        Err(e) if e.kind() == ErrorKind::PermissionDenied => {
+            unlock(working).and_then(|()| std::fs::remove_dir_all(working))
+        }
+        removed => removed,
+    };
+    match removed {
         Err(e) if e.kind() != ErrorKind::NotFound => Err(e).with_context(|| format!("remove {}", working.display())),
         _ => Ok(()),
     }

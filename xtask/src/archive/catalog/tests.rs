@@ -18,6 +18,7 @@ fn set(sequence: u64, previous: Option<u64>) -> Public {
         finished_at: String::new(),
         previous: previous.map(digest),
         seal: None,
+        binding: None,
         rest: None,
         components: Vec::new(),
     };
@@ -77,4 +78,25 @@ fn a_line_that_a_crash_cut_is_ended_and_written_again() {
     }
     std::fs::write(&path, b"{}\n").unwrap();
     assert!(read(&HostDisk, vault.path()).unwrap_err().message.contains("line 1"));
+}
+
+#[test]
+fn f10_a_line_that_was_changed_or_taken_out_is_told_and_the_newest_ones_may_be_missing_after_a_crash() {
+    let all = [set(1, None), set(2, Some(1)), set(3, Some(2))];
+    let told = |lines: &[Line]| contradictions(lines, &all, &[]).join("\n");
+    let catalog = lines(&all);
+    for n in 0..2 {
+        let mut without = catalog.clone();
+        without.remove(n);
+        assert!(told(&without).contains(&format!("no line of set set-{}, and later sets have theirs", n + 1)));
+    }
+    assert_eq!(told(&catalog[..2]), "", "whoever begins the next set writes it");
+    let changes: [fn(&mut u64, &mut Option<String>); 3] =
+        [|sequence, _| *sequence += 1, |_, previous| *previous = None, |_, previous| *previous = Some("f".repeat(64))];
+    for change in changes {
+        let mut changed = catalog.clone();
+        let Line::Committed { sequence, previous, .. } = &mut changed[1] else { unreachable!("a committed set") };
+        change(sequence, previous);
+        assert!(told(&changed).contains("line of set set-2 is not the one that was written"));
+    }
 }

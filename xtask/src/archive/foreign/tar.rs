@@ -31,7 +31,8 @@ pub fn begins(head: &[u8]) -> bool {
     &block[257..262] == b"ustar" && sum_is_right(block)
 }
 
-fn sum_is_right(block: &[u8; BLOCK]) -> bool {
+/// Whether a header has the sum that it says it has.
+pub fn sum_is_right(block: &[u8; BLOCK]) -> bool {
     let sum = |(at, byte): (usize, &u8)| if (148..156).contains(&at) { 32 } else { u64::from(*byte) };
     number(&block[148..156]) == Some(block.iter().enumerate().map(sum).sum())
 }

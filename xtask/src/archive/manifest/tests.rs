@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::artifact::{Component, Consistency, StoredFile};
+use crate::domain::binding::Binding;
 use crate::domain::census::{Census, Entry};
 use crate::domain::stack::Compression;
 
@@ -44,9 +45,17 @@ fn whole() -> Manifest {
         finished_at: "2026-11-20T01:00:01Z".into(),
         previous: Some("1".repeat(64)),
         seal: None,
+        binding: Some(Binding {
+            compose_sha256: Some("3".repeat(64)),
+            env_names_sha256: Some("4".repeat(64)),
+            project: Some("shop".into()),
+            skew_ms: Some(40),
+        }),
+        rest: None,
         components: vec![Component {
             store: "db".into(),
             engine: "postgres".into(),
+            as_of_window_ms: Some(7),
             consistent_as_of: "2026-11-20T01:00:00Z".into(),
             consistency: Consistency::Snapshot,
             facts: BTreeMap::from([("b".into(), "1".into()), ("a".into(), "2".into())]),

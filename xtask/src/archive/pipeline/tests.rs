@@ -57,7 +57,7 @@ fn what_was_stored_comes_back() {
 }
 
 #[test]
-fn the_stored_digest_is_what_other_tools_compute_and_the_file_is_private() {
+fn flaw_27_the_stored_digest_is_what_other_tools_compute_and_the_file_is_private() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let file = stored(folder.path(), b"abc", Compression::None);

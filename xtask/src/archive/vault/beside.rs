@@ -13,6 +13,13 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Note(&'static str);
 
+impl Note {
+    /// Another kind.
+    pub(super) const fn new(name: &'static str) -> Self {
+        Self(name)
+    }
+}
+
 /// A person wants the set kept.
 pub(super) const HOLD: Note = Note(".hold-");
 /// The set was read and found damaged.
@@ -64,7 +71,7 @@ impl Vault {
     }
 
     /// Writes a note, durably; one that is there stays as it is. Only for whoever holds the lock.
-    fn note(&self, note: Note, id: &str, text: &str) -> Result<()> {
+    pub(super) fn note(&self, note: Note, id: &str, text: &str) -> Result<()> {
         if self.noted(note, id).is_some() {
             return Ok(());
         }

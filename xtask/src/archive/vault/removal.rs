@@ -2,6 +2,7 @@
 //! folder, which the next run that begins removes. It must not know which sets are to go.
 
 use super::beside::{DAMAGED, HOLD};
+use super::restoring::SAFETY;
 use super::{Listed, TRASH, Vault};
 use crate::archive::access::Access;
 use crate::archive::catalog::{self, Line};
@@ -121,6 +122,7 @@ impl Removal<'_> {
         // Nobody finds it any more; who waits for it shall not wait until its files are gone.
         set.unlock();
         self.delete(set.as_ref(), &trash).map_err(|e| self.trouble(&e, &trash))?;
+        self.vault.strike_out(SAFETY, id)?;
         self.vault.strike_out(DAMAGED, id).map(Ok)
     }
 

@@ -19,6 +19,8 @@ pub(super) fn manifest(staging: &Staging, files: Vec<StoredFile>) -> Manifest {
         requires: Vec::new(),
         previous: None,
         seal: None,
+        binding: None,
+        rest: None,
         id: staging.id().to_owned(),
         sequence: staging.sequence(),
         stack: "shop".to_owned(),
@@ -28,6 +30,7 @@ pub(super) fn manifest(staging: &Staging, files: Vec<StoredFile>) -> Manifest {
         components: vec![Component {
             store: "db".to_owned(),
             engine: "sqlite".to_owned(),
+            as_of_window_ms: None,
             consistent_as_of: noon().to_string(),
             consistency: Consistency::Snapshot,
             facts: BTreeMap::from([("b".to_owned(), "2".to_owned()), ("a".to_owned(), "1".to_owned())]),

@@ -8,7 +8,8 @@ use crate::domain::timeline::Phase;
 const COUNTERS: &str = include_str!("sql/counters.sql");
 const COUNTERS_PRINT: &str = include_str!("sql/counters_print.sql");
 const DEFINITIONS: &str = include_str!("sql/definitions.sql");
-const CONTENTS: &str = include_str!("sql/contents.sql");
+/// Everything that has content, with the statement that counts and digests it.
+pub const CONTENTS: &str = include_str!("sql/contents.sql");
 const DIAGNOSE: &str = include_str!("sql/diagnose.sql");
 /// A query of every foreign key.
 pub const FOREIGN_KEYS: &str = include_str!("sql/foreign_keys.sql");

@@ -84,7 +84,12 @@ pub fn maintenance(name: &str) -> &'static str {
 
 /// A companion database's name (`<name>_xtask_new`), within the server's 63 bytes and different for different names.
 pub fn companion(name: &str, suffix: &str) -> String {
-    let room = 63 - suffix.len();
+    companion_within(name, suffix, 63)
+}
+
+/// As [`companion`], within so many bytes.
+pub fn companion_within(name: &str, suffix: &str, most: usize) -> String {
+    let room = most - suffix.len();
     if name.len() <= room {
         return format!("{name}{suffix}");
     }

@@ -12,6 +12,21 @@ const KNOWN: &[(&str, RefusalKind, &str)] = &[
         "restore into a fresh place, or drop that database first if nobody needs it",
     ),
     (
+        "xtask: sessions",
+        RefusalKind::Preflight,
+        "stop the services that use the database, or let the restore end their sessions at the exchange: --disconnect",
+    ),
+    (
+        "xtask: foreign key",
+        RefusalKind::Preflight,
+        "nothing was changed: name the other tables of that key with --table, too, or restore everything",
+    ),
+    (
+        "xtask: restored tables",
+        RefusalKind::Integrity,
+        "nothing was changed: restore the whole database beside it (--to NAME) and copy from there",
+    ),
+    (
         "password authentication failed",
         RefusalKind::AccessDenied,
         "correct the password of role {user} in the stack's env file",

@@ -51,6 +51,7 @@ mod tests {
         lacks(&Component {
             store: "db".into(),
             engine: "postgres".into(),
+            as_of_window_ms: None,
             consistent_as_of: String::new(),
             consistency: crate::domain::artifact::Consistency::Snapshot,
             facts: facts.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),

@@ -11,8 +11,10 @@ use crate::domain::timeline::Phase;
 pub const GLOBALS: &str = "globals";
 /// What belongs to the database itself and to no dump of it.
 pub const SETTINGS: &str = "settings";
-const FRESH: &str = "_xtask_new";
-const OLD: &str = "_xtask_old";
+/// What the database is called while it is filled.
+pub const FRESH: &str = "_xtask_new";
+/// What an empty one is called that had the name.
+pub const OLD: &str = "_xtask_old";
 
 /// How many tables or indexes are worked on at once. A site's number of processors is not known here. Two never lost on
 /// two processors; four took longer there (300 MB: 7.6 s against 5.9 s to load), and each more is one more index build's
@@ -24,7 +26,7 @@ const LOADING: &str = "-c synchronous_commit=off -c maintenance_work_mem=192MB -
      -c default_transaction_read_only=off";
 
 /// For what is not loading: the settings of all roles, which are there before the last act, must not stop it.
-const WRITING: &str = "-c lock_timeout=60s -c default_transaction_read_only=off";
+pub const WRITING: &str = "-c lock_timeout=60s -c default_transaction_read_only=off";
 
 const SCRIPT: &str = include_str!("sql/script.sql");
 const REPLAY: &str = include_str!("sql/replay.sql");
@@ -55,12 +57,12 @@ pub fn pg_restore(at: &Target, database: &str) -> Exec {
         .env("PGOPTIONS", LOADING)
 }
 
-/// Everything, in order.
-pub fn restore(at: &Target, from: &Component) -> Vec<Act> {
+/// Everything, in order. `roles`: of the stored roles only these, a line each, where the server is not ours alone.
+pub fn restore(at: &Target, from: &Component, roles: Option<&str>) -> Vec<Act> {
     let fresh = companion(&at.name, FRESH);
     let section = |section: &str| pg_restore(at, &fresh).arg(format!("--section={section}"));
     let mut acts = vec![Act::data(Phase::Fetch, "stage the archive", write_file(&staged(at)))];
-    acts.extend(replay(at, from, GLOBALS, None));
+    acts.extend(replay(at, from, GLOBALS, (None, roles)));
     acts.push(Act::text(
         Phase::Load,
         "create a database beside the real one",
@@ -85,7 +87,7 @@ pub fn restore(at: &Target, from: &Component) -> Vec<Act> {
             .args(["--analyze-only", "--quiet", JOBS])
             .env("PGOPTIONS", WRITING),
     ));
-    acts.extend(replay(at, from, SETTINGS, Some(&fresh)));
+    acts.extend(replay(at, from, SETTINGS, (Some(&fresh), roles)));
     acts.push(swap(at, &fresh));
     acts
 }
@@ -119,13 +121,14 @@ pub fn create_database(name: &str, from: &Component) -> String {
 
 /// Replays a stored script of roles or settings, when the set holds one. It comes as a file that psql reads byte by byte into
 /// a large object: COPY takes no text in which a line ends in another way than the first, and a comment may hold anything.
-fn replay(at: &Target, from: &Component, extra: &str, database: Option<&str>) -> Vec<Act> {
+fn replay(at: &Target, from: &Component, extra: &str, (database, roles): (Option<&str>, Option<&str>)) -> Vec<Act> {
     if from.extra(extra).is_none() {
         return Vec::new();
     }
     let file = format!("{}/{extra}", at.scratch);
+    let only = roles.map(|roles| format!("SET xtask.roles = {};\n", literal(roles))).unwrap_or_default();
     let script = format!(
-        "SET client_min_messages = error;\nSET xtask.database = {};\n\\set script {}\n{SCRIPT}{REPLAY}",
+        "SET client_min_messages = error;\n{only}SET xtask.database = {};\n\\set script {}\n{SCRIPT}{REPLAY}",
         literal(&ident(database.unwrap_or(&at.name))),
         backslash_word(&file)
     );
@@ -185,6 +188,7 @@ mod tests {
         Component {
             store: "db".into(),
             engine: "postgres".into(),
+            as_of_window_ms: None,
             consistent_as_of: String::new(),
             consistency: crate::domain::artifact::Consistency::Snapshot,
             facts: Default::default(),

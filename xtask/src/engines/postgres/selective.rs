@@ -153,7 +153,7 @@ fn with_ancestors(from: &Component, mut parents: BTreeSet<String>) -> BTreeSet<S
 }
 
 /// The entries that hold the rows of these tables; a partitioned table's are in its partitions.
-fn rows_of(from: &Component, tables: &BTreeSet<String>) -> Vec<String> {
+pub fn rows_of(from: &Component, tables: &BTreeSet<String>) -> Vec<String> {
     let partitions = toc::uses(&from.census, tables, &["table"]).into_iter().map(|(_, name)| name);
     let all: BTreeSet<String> = tables.iter().cloned().chain(partitions).collect();
     all.iter()
@@ -165,7 +165,10 @@ fn rows_of(from: &Component, tables: &BTreeSet<String>) -> Vec<String> {
 }
 
 /// The lines of the table of contents; none at all would restore everything.
-fn listed(contents: &str, wanted: &[String], tables: &BTreeSet<String>) -> Result<String, Refusal> {
+///
+/// # Errors
+/// The archive lists nothing of these tables.
+pub fn listed(contents: &str, wanted: &[String], tables: &BTreeSet<String>) -> Result<String, Refusal> {
     let list = toc::select(contents, wanted);
     if list.is_empty() {
         let names: Vec<&str> = tables.iter().map(String::as_str).collect();
@@ -263,6 +266,7 @@ mod tests {
         Component {
             store,
             engine,
+            as_of_window_ms: None,
             consistent_as_of: String::new(),
             consistency: Consistency::Snapshot,
             facts,

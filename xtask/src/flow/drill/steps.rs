@@ -1,6 +1,7 @@
 //! What each step of a scenario does.
 
 use super::*;
+use crate::archive::access::Access;
 use crate::domain::foreign::{ADOPTED_AS_OF, UNKNOWN};
 use crate::flow::visit;
 
@@ -91,7 +92,8 @@ impl Driller<'_> {
     fn back_up(&mut self) -> Result<()> {
         let order = self.order;
         let vault_site = self.world.sites.open(&SiteSpec::Directory, "vault")?;
-        let vault = Vault::at(&PathBuf::from(vault_site.scratch()).join("sets"));
+        let folder = PathBuf::from(vault_site.scratch()).join("sets");
+        let vault = Vault::with(&folder, Access::throw_away(order.encryption));
         self.vault = Some(vault_site);
         let live;
         let (site, target) = match &order.input {

@@ -2,6 +2,8 @@
 
 use super::{Kind, kind_of};
 use crate::domain::compose::{ComposeProject, Mount, Service};
+use crate::domain::coverage::{Coverage, Gap, names};
+use crate::domain::stack::Foreign;
 use crate::domain::store::{Location, Root, Store};
 use std::path::Path;
 
@@ -10,41 +12,80 @@ const HOSTS_OWN: [&str; 6] = ["/var/run", "/run", "/dev", "/proc", "/sys", "/etc
 
 /// A note for each place without a store.
 pub(in crate::adapters::config) fn uncovered(project: &ComposeProject, stores: &[Store]) -> Vec<String> {
-    let mut notes = Vec::new();
+    let gaps = looked_at(project, stores).gaps.into_iter().map(|gap| gap.to_string());
+    gaps.chain(keeps_nothing(project, stores)).chain(unused(project).iter().map(ToString::to_string)).collect()
+}
+
+/// All places that hold data, and those that no store covers: database services among them, and volumes that nobody mounts.
+pub(in crate::adapters::config) fn coverage(
+    project: &ComposeProject,
+    stores: &[Store],
+    foreign: &[Foreign],
+) -> Coverage {
+    let mut found = looked_at(project, stores);
+    found.gaps.extend(unused(project));
+    for service in project.services.values() {
+        let server = service.image.as_ref().is_some_and(|(image, _)| kind_of(image) == Kind::Postgres);
+        let stored = stores.iter().any(|s| s.service.as_deref() == Some(&service.name));
+        let unknown = foreign.iter().find(|f| f.service == service.name);
+        let what = match (unknown, server && !stored) {
+            (Some(foreign), _) => {
+                format!("service `{}` is {}: no engine backs that up yet", service.name, foreign.what)
+            }
+            (None, true) => format!("service `{}` is PostgreSQL, and no store covers it", service.name),
+            (None, false) => String::new(),
+        };
+        if server || unknown.is_some() {
+            found.places.push(format!("service {}", service.name));
+        }
+        if !what.is_empty() {
+            found.gaps.push(Gap { what, at: service.at.clone(), names: names(project, service, None) });
+        }
+    }
+    found
+}
+
+/// What services can write to.
+fn looked_at(project: &ComposeProject, stores: &[Store]) -> Coverage {
+    let mut found = Coverage::default();
     let mut told: Vec<&Root> = Vec::new();
     for service in project.services.values() {
         for mount in service.mounts.iter().filter(|m| m.writable && !of_the_host(m)) {
+            let mut gap =
+                |what| found.gaps.push(Gap { what, at: mount.at.clone(), names: names(project, service, Some(mount)) });
             let Some(root) = &mount.root else {
+                found.places.push(format!("an anonymous volume of {}", service.name));
                 if !server_data(service, mount, stores) {
-                    notes.push(format!(
-                        "{}: an anonymous volume (service `{}`, {}) is covered by no store",
-                        mount.at, service.name, mount.target
+                    gap(format!(
+                        "an anonymous volume (service `{}`, {}) is covered by no store",
+                        service.name, mount.target
                     ));
                 }
                 continue;
             };
-            if told.contains(&root) || server_data(service, mount, stores) {
+            if told.contains(&root) {
+                continue;
+            }
+            if !found.places.contains(&shown(root)) {
+                found.places.push(shown(root));
+            }
+            if server_data(service, mount, stores) {
                 continue;
             }
             told.push(root);
             match how(root, stores) {
                 Cover::Whole => {}
-                Cover::OneFile(file) => notes.push(format!("{}: of {} only {file} is covered", mount.at, shown(root))),
-                Cover::None => {
-                    notes.push(format!(
-                        "{}: {} (service `{}`, {}) is covered by no store",
-                        mount.at,
-                        shown(root),
-                        service.name,
-                        mount.target
-                    ));
-                }
+                Cover::OneFile(file) => gap(format!("of {} only {file} is covered", shown(root))),
+                Cover::None => gap(format!(
+                    "{} (service `{}`, {}) is covered by no store",
+                    shown(root),
+                    service.name,
+                    mount.target
+                )),
             }
         }
     }
-    notes.extend(keeps_nothing(project, stores));
-    notes.extend(unused(project));
-    notes
+    found
 }
 
 enum Cover {
@@ -104,7 +145,7 @@ fn keeps_nothing(project: &ComposeProject, stores: &[Store]) -> Vec<String> {
 }
 
 /// Volumes that are declared and that no service mounts: what is believed to be kept there is not.
-fn unused(project: &ComposeProject) -> Vec<String> {
+fn unused(project: &ComposeProject) -> Vec<Gap> {
     if !project.inactive.is_empty() {
         return Vec::new();
     }
@@ -112,7 +153,12 @@ fn unused(project: &ComposeProject) -> Vec<String> {
         project.services.values().flat_map(|s| &s.mounts).any(|m| matches!(&m.root, Some(Root::Volume(v)) if v == name))
     };
     let idle = project.volumes.iter().filter(|(_, v)| !mounted(&v.name));
-    idle.map(|(key, v)| format!("{}: volume `{key}` is declared and no service mounts it", v.at)).collect()
+    let gap = |(key, v): (&String, &crate::domain::compose::Volume)| Gap {
+        what: format!("volume `{key}` is declared and no service mounts it"),
+        at: v.at.clone(),
+        names: vec![v.name.clone(), key.clone()],
+    };
+    idle.map(gap).collect()
 }
 
 fn of_the_host(mount: &Mount) -> bool {

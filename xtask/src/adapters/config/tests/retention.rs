@@ -27,16 +27,34 @@ fn what_nobody_says_is_seven_days_four_weeks_twelve_months_and_a_floor_of_two() 
 }
 
 #[test]
-fn the_file_wins_over_the_variables_key_by_key() {
+fn the_variables_are_followed_where_the_file_says_nothing_key_by_key() {
     let old = "RETENTION_DAILY=10\nRETENTION_WEEKLY=11\nRETENTION_MONTHLY=13\nBACKUP_RETENTION_DAYS=10\n";
     assert_eq!(numbers("", old, &[]), [10, 11, 13, 2]);
-    assert_eq!(numbers("retention: { daily: 1, monthly: 0, floor: 5 }", old, &[]), [1, 11, 0, 5]);
+    assert_eq!(numbers("retention: { daily: 10, floor: 5 }", old, &[]), [10, 11, 13, 5], "where they agree");
     assert_eq!(numbers("", old, &[("RETENTION_WEEKLY", "3")]), [10, 3, 13, 2], "the environment before the env file");
-    assert_eq!(numbers("retention: { daily: 1 }", "RETENTION_DAILY=soon", &[])[0], 1, "nobody asks for it");
 }
 
 #[test]
-fn the_days_of_old_are_daily_sets_and_a_contradiction_is_noted() {
+fn a_file_and_a_variable_that_contradict_each_other_are_refused_by_both_names() {
+    for (written, variable, key) in [
+        ("retention: { daily: 1 }", "RETENTION_DAILY=10", "daily"),
+        ("retention: { daily: 1 }", "BACKUP_RETENTION_DAYS=30", "daily"),
+        ("retention: { weekly: 1 }", "RETENTION_WEEKLY=10", "weekly"),
+        ("retention: { monthly: 0 }", "RETENTION_MONTHLY=10", "monthly"),
+    ] {
+        let error = policy(written, variable, &[]).unwrap_err();
+        let why = Refusal::within(&error).unwrap();
+        let name = variable.split('=').next().unwrap();
+        assert!(
+            why.message.contains("recovery.yaml:1:") && why.message.contains(&format!("`retention.{key}`")),
+            "{why:?}"
+        );
+        assert!(why.message.contains(&format!("`{name}`")) && why.kind == RefusalKind::Configuration, "{why:?}");
+    }
+}
+
+#[test]
+fn flaws_13_and_15_the_days_of_old_are_daily_sets_and_a_contradiction_is_noted() {
     assert_eq!(numbers("", "BACKUP_RETENTION_DAYS=30\n", &[]), [30, 4, 12, 2]);
     let (policy, notes) = policy("", "BACKUP_RETENTION_DAYS=30\nRETENTION_DAILY=7\n", &[]).unwrap();
     assert_eq!(policy.daily, 7);

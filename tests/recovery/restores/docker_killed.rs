@@ -1,0 +1,67 @@
+//! SIGKILL at random moments of a restore of PostgreSQL: the database is the old one or the restored one, sets are whole, no lock and no
+//! session stays, and what is left is cleared. XTASK_KILLS says how often.
+#![expect(clippy::disallowed_methods, reason = "the real program is run and killed at random moments")]
+
+use super::docker_shop::{Shop, poll};
+use super::killed::kills;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+/// How often, when nobody says.
+const KILLS: u32 = 12;
+
+fn restore(set: &str) -> [&str; 9] {
+    ["restore", "shop", set, "--to", "live", "--confirm", "shop", "--disconnect", "--drop-previous"]
+}
+
+#[test]
+fn docker_killed_at_any_moment_a_restore_leaves_old_or_new_and_nothing_that_stays() {
+    let test = "docker_killed_at_any_moment_a_restore_leaves_old_or_new_and_nothing_that_stays";
+    let Some(shop) = Shop::open(test, 17) else { return };
+    let (one, first) = (shop.digest(), shop.backup());
+    shop.script(
+        "DELETE FROM sales.orders WHERE id % 3 = 0; UPDATE sales.customer SET name = 'somebody else' WHERE id = 7",
+    );
+    let (two, second) = (shop.digest(), shop.backup());
+    let begun = Instant::now();
+    shop.done(&restore(&first));
+    let whole = begun.elapsed();
+    let (all, mut at_work, mut left) = (kills(KILLS), 0, 0);
+    for number in 0..all {
+        let moment = whole.mul_f64(0.1 + fastrand::f64() * 0.9);
+        let mut words = restore([&first, &second][number as usize % 2]).to_vec();
+        if fastrand::bool() {
+            words.push("--without-safety-backup");
+        }
+        let mut child = shop.command(&words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let until = Instant::now() + moment;
+        while Instant::now() < until && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        at_work += u32::from(child.try_wait().unwrap().is_none());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let at = format!("killed after {moment:?} of {whole:?}");
+        let now = shop.digest();
+        assert!(now == one || now == two, "{at}: the database is a mixture: {now}, neither {one} nor {two}");
+        left += usize::from(shop.databases().iter().any(|d| d.contains("_restore_")));
+        // With a sweep, or with the next restore.
+        if number % 2 == 0 {
+            shop.done(&["sweep"]);
+        } else {
+            shop.done(&restore(&second));
+            assert_eq!(shop.digest(), two, "{at}: the next restore");
+        }
+        let now = shop.digest();
+        assert!(now == one || now == two, "{at}: after the clearing: {now}");
+        let stays: Vec<String> = shop.databases().into_iter().filter(|d| d.contains("_restore_")).collect();
+        assert_eq!(stays, Vec::<String>::new(), "{at}: after the clearing");
+        poll("no session of ours stays", || {
+            shop.ask("postgres", "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'xtask%'") == "0"
+        });
+    }
+    shop.done(&["verify", "shop", "all"]);
+    println!("{all} kills, {at_work} while it was at work, {left} left a database to clear");
+    assert!(at_work * 2 >= all, "of {all} kills only {at_work} hit a restore");
+    assert!(left > 0, "no kill left anything: the clearing was not tried");
+}

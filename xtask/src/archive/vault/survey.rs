@@ -1,0 +1,119 @@
+//! What can be seen of a vault from outside, for whoever judges it: who may reach it, how much room there is, what lies about. Nothing
+//! is created, locked or removed. It must not know what is right.
+
+use super::{PARTIAL, TRASH, Vault, catalog, disk};
+use crate::archive::catalog::Line;
+use crate::archive::lock;
+use crate::archive::manifest::Id;
+use crate::domain::fact::{Committed, Right, Room, Thing};
+use crate::domain::refusal::Refusal;
+use anyhow::Result;
+use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+impl Vault {
+    /// Every set that was ever committed here, oldest first, as the catalog says.
+    ///
+    /// # Errors
+    /// `Refusal` of kind `Integrity` for a catalog that cannot be understood, `Storage`.
+    pub fn history(&self) -> Result<Vec<Committed>, Refusal> {
+        let lines = catalog::read(self.on(), &self.folder)?;
+        let removed: BTreeSet<&str> = lines
+            .iter()
+            .filter_map(|l| if let Line::Removed { id, .. } = l { Some(id.as_str()) } else { None })
+            .collect();
+        let committed = lines.iter().filter_map(|line| {
+            let Line::Committed { id, .. } = line else { return None };
+            Some(Committed { at: Id::parse(id)?.time, id: id.clone(), removed: removed.contains(id.as_str()) })
+        });
+        Ok(committed.collect())
+    }
+
+    /// Who may reach the vault, everything in it, and the folders above it. Nothing when it is not there.
+    ///
+    /// # Errors
+    /// `Refusal` of kind `Storage`.
+    pub fn rights(&self) -> Result<Vec<Right>, Refusal> {
+        let mut rights = Vec::new();
+        let Ok(whole) = self.folder.canonicalize() else {
+            let missing = std::fs::symlink_metadata(&self.folder)
+                .err()
+                .filter(|e| e.kind() != std::io::ErrorKind::NotFound)
+                .map(|e| disk::reading(&e, &self.folder));
+            return missing.map_or(Ok(rights), Err);
+        };
+        rights.push(right(&self.folder, Thing::Folder)?);
+        for above in whole.ancestors().skip(1) {
+            rights.push(right(above, Thing::Above)?);
+        }
+        below(&self.folder, &mut rights)?;
+        Ok(rights)
+    }
+
+    /// Who may reach a key file; `None` when it is not there.
+    pub fn right_of_key(path: &Path) -> Option<Right> {
+        right(path, Thing::Key).ok()
+    }
+
+    /// The room on the disk that holds the vault, or will hold it.
+    ///
+    /// # Errors
+    /// `Refusal` of kind `Storage`.
+    pub fn room(&self) -> Result<Room, Refusal> {
+        let there = self.folder.ancestors().find(|path| path.exists()).unwrap_or(Path::new("."));
+        let there = if there.as_os_str().is_empty() { Path::new(".") } else { there };
+        let found = rustix::fs::statvfs(there).map_err(|e| disk::reading(&e.into(), there))?;
+        // A file system that makes its inodes as it goes says that it has none at all.
+        let files = (found.f_files > 0).then_some(found.f_favail);
+        Ok(Room { bytes: found.f_bavail.saturating_mul(found.f_frsize), files })
+    }
+
+    /// What is in the making, or on its way out.
+    ///
+    /// # Errors
+    /// `Refusal` of kind `Storage`.
+    pub fn leftovers(&self) -> Result<Vec<String>> {
+        Ok(self.names()?.into_iter().filter(|n| n.starts_with(PARTIAL) || n.starts_with(TRASH)).collect())
+    }
+
+    /// Who holds the vault's lock.
+    ///
+    /// # Errors
+    /// `Refusal` of kind `Integrity` or `Storage`.
+    pub fn holder(&self) -> Result<Option<String>, Refusal> {
+        lock::holder(self.on(), &self.folder)
+    }
+}
+
+fn right(path: &Path, of: Thing) -> Result<Right, Refusal> {
+    let found = match of {
+        // A key may be reached through a link; a set never is.
+        Thing::Key => std::fs::metadata(path),
+        _ => std::fs::symlink_metadata(path),
+    };
+    let found = found.map_err(|e| disk::reading(&e, path))?;
+    let me = rustix::process::geteuid().as_raw();
+    let ours = found.uid() == me || (of == Thing::Above && found.uid() == 0);
+    Ok(Right { path: path.to_owned(), of, mode: found.mode() & 0o7777, ours })
+}
+
+fn below(folder: &Path, into: &mut Vec<Right>) -> Result<(), Refusal> {
+    for entry in std::fs::read_dir(folder).map_err(|e| disk::reading(&e, folder))? {
+        let entry = entry.map_err(|e| disk::reading(&e, folder))?;
+        let kind = entry.file_type().map_err(|e| disk::reading(&e, folder))?;
+        let path = entry.path();
+        match right(&path, if kind.is_dir() { Thing::Folder } else { Thing::File }) {
+            // The bits of a link say nothing; that a set holds one is seen by whoever reads the set.
+            Ok(found) if !kind.is_symlink() => into.push(found),
+            Ok(_) => {}
+            // Removed at this very moment.
+            Err(_) if !path.exists() => continue,
+            Err(error) => return Err(error),
+        }
+        if kind.is_dir() {
+            below(&path, into)?;
+        }
+    }
+    Ok(())
+}

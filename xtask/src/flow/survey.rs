@@ -1,0 +1,114 @@
+//! Gathers the facts about a stack's backups, each for itself: what cannot be found out is said so and keeps nothing else from being
+//! found. It must not judge.
+
+use crate::archive::access::{Access, key_files};
+use crate::archive::vault::{Listed, Vault};
+use crate::domain::fact::{BackupFacts, Content, Fact, SetFact};
+use crate::domain::project::{Findings, Project};
+use crate::domain::scenario::Scenario;
+use crate::domain::stack::Stack;
+use crate::flow::world::World;
+use anyhow::Result;
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Everything that is asked about the backups of this stack; `scenarios` are those that have an objective.
+pub fn backups(world: &World, project: &Project, stack: &Stack, scenarios: &[&Scenario]) -> BackupFacts {
+    let backups = &stack.backups;
+    let findings = project.findings(stack);
+    let access = Access::of(&backups.protection);
+    let locked = access.as_ref().err().map(|refusal| refusal.message.clone());
+    // Without the keys the folder can still be looked at.
+    let vault = Vault::with(&backups.vault, access.unwrap_or_default());
+    let listed: Fact<Vec<Listed>> = vault.list().into();
+    let (sets, strangers) = match (&listed, &locked) {
+        // Whose signature counts is not known then: nothing can be said of any set.
+        (_, Some(why)) => (Fact::Unknown(why.clone()), Vec::new()),
+        (Fact::Unknown(why), _) => (Fact::Unknown(why.clone()), Vec::new()),
+        (Fact::Known(listed), None) => {
+            let strange = listed.iter().filter(|l| l.at().is_none()).map(|l| l.id.clone());
+            (Fact::Known(listed.iter().filter_map(|l| set(&vault, l)).collect()), strange.collect())
+        }
+    };
+    let rights = vault.rights().map(|rights| {
+        let keys = backups.protection.identities.iter().chain(&backups.protection.signing_key);
+        rights.into_iter().chain(keys.filter_map(|key| Vault::right_of_key(key))).collect()
+    });
+    BackupFacts {
+        stack: stack.name.clone(),
+        now: world.clock.wall(),
+        production: production(stack, findings),
+        stores: stack.stores.iter().map(|s| (s.name.clone(), s.allow_empty)).collect(),
+        coverage: findings.filter(|f| f.compose.is_some()).map(|f| f.coverage.clone()),
+        schedule: backups.schedule.clone(),
+        objectives: objectives(stack, scenarios),
+        policy: backups.retention,
+        protection: backups.protection.clone(),
+        keys: key_files(&backups.protection),
+        vault: backups.vault.clone(),
+        content: content(&vault, &sets).into(),
+        sets,
+        strangers,
+        history: vault.history().into(),
+        contradictions: vault.contradictions().into(),
+        rights: rights.into(),
+        room: vault.room().into(),
+        leftovers: vault.leftovers().into(),
+        holder: vault.holder().into(),
+        deeds: vault.deeds().into(),
+    }
+}
+
+/// The data loss that each scenario which can be drilled may cost.
+fn objectives(stack: &Stack, scenarios: &[&Scenario]) -> Vec<(String, Duration)> {
+    let drilled = scenarios.iter().filter(|scenario| scenario.unsupported.is_none());
+    drilled.map(|scenario| (scenario.name.to_owned(), stack.objectives.of(scenario).rpo)).collect()
+}
+
+/// Why the stack is taken for a production one: what is written wins over what names suggest.
+fn production(stack: &Stack, findings: Option<&Findings>) -> Option<String> {
+    if let Some(environment) = findings.and_then(|f| f.environment.as_deref()) {
+        return (environment == "production").then(|| "`environment: production`".to_owned());
+    }
+    let names = [("name", &stack.name), ("project", &stack.project)];
+    let meant = |name: &str| name.split(['-', '_', '.']).any(|word| matches!(word, "prod" | "production"));
+    names.iter().find(|(_, name)| meant(name)).map(|(what, name)| format!("by its {what}, {name}"))
+}
+
+fn set(vault: &Vault, listed: &Listed) -> Option<SetFact> {
+    let at = listed.at()?;
+    let moment = |text: &str| text.parse::<Timestamp>().ok();
+    let outline = listed.public.as_ref().ok().map(|public| &public.outline);
+    let took = outline.and_then(|o| {
+        let took = moment(&o.finished_at)?.duration_since(moment(&o.started_at)?);
+        Duration::try_from(took).ok()
+    });
+    // Damage that an earlier run found by reading is not forgotten because the records look well.
+    let known = vault.look(listed).ok().and_then(|look| look.known_damage);
+    let files = || outline.into_iter().flat_map(|o| &o.components).flat_map(|c| &c.files);
+    Some(SetFact {
+        id: listed.id.clone(),
+        at,
+        as_of: outline.and_then(|o| o.components.iter().filter_map(|c| moment(&c.consistent_as_of)).min()),
+        took,
+        stored_bytes: files().map(|file| file.stored.bytes).sum(),
+        // Manifest, digest, signature, rest and key beside the artifacts.
+        files: files().count() as u64 + 5,
+        stores: outline.map(|o| o.components.iter().map(|c| c.store.clone()).collect()).unwrap_or_default(),
+        adopted: outline.is_some_and(|o| o.adopted()),
+        encrypted: outline.is_some_and(|o| o.seal.is_some()),
+        damage: listed.public.as_ref().err().cloned().or(known),
+    })
+}
+
+/// What the newest sound set holds.
+fn content(vault: &Vault, sets: &Fact<Vec<SetFact>>) -> Result<BTreeMap<String, Content>> {
+    let Fact::Known(sets) = sets else { anyhow::bail!("the sets could not be looked at") };
+    let Some(newest) = sets.iter().rfind(|set| set.damage.is_none()) else { return Ok(BTreeMap::new()) };
+    let set = vault.open(&newest.id)?;
+    let held = |c: &crate::domain::artifact::Component| {
+        (c.store.clone(), Content { objects: c.census.contents(), rows: c.census.rows() })
+    };
+    Ok(set.manifest.components.iter().map(held).collect())
+}
