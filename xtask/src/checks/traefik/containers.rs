@@ -50,6 +50,8 @@ fn judge(facts: &TraefikFacts) -> Judged {
             }
         }
     }
+    // What is wrong must not drown in what is only to be looked at.
+    judged.findings.sort_by_key(|finding| std::cmp::Reverse(finding.weight));
     judged
 }
 

@@ -31,8 +31,17 @@ fn judge(facts: &TraefikFacts) -> Judged {
         rules(routed, &mut judged);
         port(routed, &running, &mut judged);
         network(routed, usual.as_deref(), &mut judged);
-        for container in running {
+        for container in &running {
             stale(facts, routed, container, &mut judged);
+        }
+        if running.is_empty() {
+            let what = format!("no container of service {} is seen whose labels could be compared", routed.name);
+            // Of a proxy elsewhere that is all that can be had; here it is a question without an answer.
+            let finding = match facts.remote {
+                Some(_) => judged.warn(what, "ask on the host on which it runs"),
+                None => judged.unknown(what, up(facts, &routed.name)),
+            };
+            finding.at(&routed.at);
         }
     }
     judged
@@ -183,6 +192,12 @@ mod tests {
         let (word, said) =
             asked(&CHECK, |facts| wanted(facts, "api").networks.retain(|name, _| name != "traefik-public"));
         assert!(word == "failed" && said.contains("service api is not attached to traefik-public"), "{said}");
+    }
+
+    #[test]
+    fn without_a_container_to_compare_with_the_labels_are_not_known_to_run() {
+        assert_eq!(asked(&CHECK, |facts| of_service(facts, "api").state = "exited".into()).0, "broken");
+        assert_eq!(asked(&CHECK, |facts| facts.remote = Some("https://proxy.example:443".into())).0, "warning");
     }
 
     #[test]
