@@ -56,4 +56,5 @@ mod support;
 mod tidy;
 mod together;
 mod validate;
+mod vault_syscalls;
 mod vault_under_fire;

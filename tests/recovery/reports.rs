@@ -6,3 +6,4 @@ mod junit_reads;
 mod publishing;
 mod samples;
 mod schema;
+mod validated;

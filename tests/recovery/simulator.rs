@@ -17,11 +17,11 @@ use sabotage::Sabotage;
 use std::sync::Arc;
 
 /// How many histories are played when nobody says otherwise.
-const RUNS: u64 = 600;
+const RUNS: u64 = 400;
 /// A guard whose absence nobody noticed in so many histories is not tried at all.
 const MISSED: u64 = 600;
 /// Below so many, a kind of fault may by chance not have happened.
-const ENOUGH: u64 = 400;
+const ENOUGH: u64 = 200;
 
 #[expect(clippy::disallowed_methods, reason = "how much is played, and what is played again, is said from outside")]
 fn wanted(name: &str) -> Option<u64> {

@@ -137,7 +137,7 @@ impl Desk {
     /// The names of the sets, oldest first.
     pub fn sets(&self) -> Vec<String> {
         let mut sets: Vec<String> = self.names().into_iter().filter(|n| !n.starts_with('.')).collect();
-        sets.retain(|name| name != "catalog.jsonl");
+        sets.retain(|name| !["catalog.jsonl", "audit.jsonl"].contains(&name.as_str()));
         sets.sort();
         sets
     }
@@ -188,7 +188,9 @@ impl Desk {
             assert!(said.contains(&all), "I1 and I2, {fault}: {said}");
         }
         // I3: the rest is known by its name, and a sweep removes it.
-        let known = |name: &String| [".lock", "catalog.jsonl"].contains(&name.as_str()) || sets.contains(name);
+        let known = |name: &String| {
+            [".lock", "catalog.jsonl", "audit.jsonl", ".restore-lock"].contains(&name.as_str()) || sets.contains(name)
+        };
         let left = |name: &String| name.starts_with(".partial-") || name.starts_with(".trash-");
         let strange: Vec<_> = self.names().into_iter().filter(|n| !known(n) && !left(n)).collect();
         assert!(strange.is_empty(), "I3, {fault}: {strange:?}");

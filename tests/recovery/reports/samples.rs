@@ -21,6 +21,7 @@ pub fn all() -> Vec<(&'static str, Report)> {
         ("no-docker", no_docker()),
         ("repeat-5", repeat_5()),
         ("no-drills", report(Vec::new(), 3)),
+        ("validated", super::validated::validated()),
     ]
 }
 

@@ -25,12 +25,12 @@ fn docker_a_restore_that_may_not_be_is_refused_by_name_and_touches_nothing() {
     shop.refused(&LIVE, 14, &["the set holds database \"shop\"", "\"postgres\" now"]);
     std::fs::write(&recovery, &described).unwrap();
     // Somebody is connected.
-    let held = shop.writer();
-    super::docker_shop::poll("a session is seen", || {
-        let ended = shop.run(&LIVE);
-        ended.code == Some(14) && ended.err.contains("as shop from") && ended.err.contains("--disconnect")
-    });
-    held.stop();
+    let words = ["exec", "--detach", &shop.container, "psql", "-U", "shop", "-d", "shop", "-c", "SELECT pg_sleep(600)"];
+    crate::docker_rig::docker(&words).expect("a session begins");
+    let seen = "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600)'";
+    super::docker_shop::poll("a session is seen", || shop.ask("postgres", seen) == "1");
+    shop.refused(&LIVE, 14, &["is in use", "psql as shop from inside", "--disconnect"]);
+    assert_eq!(shop.ask("postgres", seen), "1", "nobody was thrown out");
     shop.done(&["verify", "shop", &set]);
 }
 

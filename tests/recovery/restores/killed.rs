@@ -3,7 +3,8 @@
 #![expect(clippy::disallowed_methods, reason = "the real program is run and killed at random moments")]
 
 use super::rig::{Content, Rig};
-use std::process::Stdio;
+use crate::support::wait_for;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 /// How often, when nobody says.
@@ -12,6 +13,30 @@ const KILLS: u32 = 40;
 pub fn kills(otherwise: u32) -> u32 {
     std::env::var("XTASK_KILLS").map_or(otherwise, |text| text.parse().expect("XTASK_KILLS is a number"))
 }
+
+/// Lets the program go on until it says this and for a moment more, kills it, and says whether it was still at work.
+pub fn kill_after(child: &mut Child, after: Option<&str>, moment: Duration) -> bool {
+    if let Some(words) = after {
+        wait_for(child, words);
+    }
+    let until = Instant::now() + moment;
+    while Instant::now() < until && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_micros(300));
+    }
+    let at_work = child.try_wait().unwrap().is_none();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    at_work
+}
+
+/// What a restore says on its way; killed after each of these, and after nothing.
+const SAYS: [Option<&str>; 5] = [
+    None,
+    Some("restoring beside"),
+    Some("proven equal"),
+    Some("put the proven database"),
+    Some("let the two folders"),
+];
 
 type State = (Content, Vec<(String, String)>);
 
@@ -37,19 +62,12 @@ impl Two {
         Self { rig, states: [one, two], sets: [first, second] }
     }
 
-    /// Starts a restore of one of them, kills it after so long, and says whether it was still at work.
-    fn killed(&self, which: usize, moment: Duration, more: &[&str]) -> bool {
+    /// Starts a restore of one of them, kills it a moment after it said this, and says whether it was still at work.
+    fn killed(&self, which: usize, after: Option<&str>, moment: Duration, more: &[&str]) -> bool {
         let words =
             [["restore", "site", &self.sets[which], "--to", "live", "--confirm", "site"].as_slice(), more].concat();
-        let mut child = self.rig.command(&words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let until = Instant::now() + moment;
-        while Instant::now() < until && child.try_wait().unwrap().is_none() {
-            std::thread::sleep(Duration::from_micros(500));
-        }
-        let at_work = child.try_wait().unwrap().is_none();
-        child.kill().unwrap();
-        child.wait().unwrap();
-        at_work
+        let mut child = self.rig.command(&words).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        kill_after(&mut child, after, moment)
     }
 
     /// Whether a tool of a killed run still works in the site's folders.
@@ -83,10 +101,12 @@ fn flaw_07_killed_at_any_moment_a_restore_leaves_old_or_new_and_nothing_that_sta
         let whole = begun.elapsed();
         let mut at_work = 0;
         for number in 0..share {
-            let moment = whole.mul_f64(fastrand::f64() * 1.05);
+            let after = SAYS[number as usize % SAYS.len()];
+            // The machine may be busier or idler than when one was measured.
+            let moment = whole.mul_f64(fastrand::f64() * if after.is_some() { 0.12 } else { 0.6 });
             let more = &safety[..fastrand::usize(..=2)];
-            at_work += u32::from(two.killed(number as usize % 2, moment, more));
-            let at = format!("{mode}, killed after {moment:?} of {whole:?} with {more:?}");
+            at_work += u32::from(two.killed(fastrand::usize(..2), after, moment, more));
+            let at = format!("{mode}, killed {moment:?} after {after:?} with {more:?}");
             let until = Instant::now() + Duration::from_secs(10);
             while two.working() {
                 assert!(Instant::now() < until, "{at}: a tool works on");

@@ -108,7 +108,8 @@ impl History {
         if !failed && !backwards && ended.fired && plan.is_some_and(full) && kind(error) != Some(RefusalKind::Storage) {
             return Err(format!("the disk is full, and this is said: {error:#}"));
         }
-        if !failed && !ended.fired && !(backwards && kind(error) == Some(RefusalKind::Preflight)) {
+        let clock = backwards && kind(error) == Some(RefusalKind::Preflight);
+        if !(failed || ended.fired || clock) {
             return Err(format!("a backup that nothing stood against failed: {error:#}"));
         }
         Ok(())

@@ -14,9 +14,8 @@ const SHORTCUTS: [&str; 7] =
     [".unwrap()", ".expect(", "panic!(", "todo!(", "unimplemented!(", "dbg!(", ".unwrap_err()"];
 
 /// Tests that may wait for a while on the thread, each with its reason. Everything else polls with a deadline.
-const SLEEPERS: [(&str, &str); 9] = [
+const SLEEPERS: [(&str, &str); 8] = [
     ("tests/recovery/restores/killed.rs", "a restore is killed at a random moment of its time"),
-    ("tests/recovery/restores/docker_killed.rs", "a restore is killed at a random moment of its time"),
     ("tests/recovery/restores/docker_shop.rs", "the pause between two looks of a poll with a deadline"),
     ("tests/recovery/support/peak.rs", "the pause between two looks at a living process"),
     ("tests/recovery/docker_killed.rs", "a drill is killed some time into a step, or when it has ended by itself"),

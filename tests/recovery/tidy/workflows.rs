@@ -6,7 +6,13 @@ use serde_json::Value;
 use xtask::tasks::ci::workflows::{BODIES, RUNNER, STAND_INS};
 
 /// All that may leave a run. Never dumps, backup sets, logs or env files.
-const UPLOADS: [&str; 3] = ["target/nextest/ci/junit.xml", "target/recovery/junit.xml", "target/recovery/report.json"];
+const UPLOADS: [&str; 5] = [
+    "target/nextest/ci/junit.xml",
+    "target/recovery/junit.xml",
+    "target/recovery/report.json",
+    "target/validation/junit.xml",
+    "target/validation/report.json",
+];
 
 /// A job that takes longer than this hangs.
 const LONGEST_MINUTES: u64 = 90;

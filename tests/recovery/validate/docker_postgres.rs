@@ -42,17 +42,18 @@ fn docker_every_mutant_of_a_postgres_set_is_refused() {
     let order = Order {
         stack,
         set: "latest",
-        mutants: 60,
+        mutants: 57,
         controls: 2,
         seed: 17,
         only: None,
-        remade: Some(5),
+        // The last two: an empty dump, which listing sees, and one that is cut, which only a restore sees.
+        remade: Some(2),
         budget: 1 << 34,
         engines: engines::find,
     };
     let record = mutate(&world, order);
     assert!(record.outcome.passed(), "{record:#?}");
-    assert_eq!((record.applied, record.killed, record.controls), (60, 60, 2), "{record:#?}");
+    assert_eq!((record.applied, record.killed, record.controls), (57, 57, 2), "{record:#?}");
     let levels: Vec<&String> = record.classes.iter().flat_map(|c| c.by.keys()).collect();
     for level in ["L0", "L1", "L3", "L4", "catalog"] {
         assert!(levels.iter().any(|by| *by == level), "nothing was refused by {level}: {record:#?}");

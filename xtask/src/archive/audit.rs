@@ -49,7 +49,7 @@ impl Vault {
         serde_json::to_writer(&mut text, deed).context("write the audit log")?;
         text.push(b'\n');
         disk::write_at_end(on, file.as_mut(), &path, length, &text)?;
-        if length == 0 { disk::sync_folder(on, self.folder()) } else { Ok(()) }
+        disk::sync_name(on, self.folder(), &path, length == 0)
     }
 
     /// Every deed that was written down, oldest first, and how many lines are none (cut short by a crash, or meddled with).

@@ -181,7 +181,17 @@ pub(super) fn append(on: &dyn Disk, folder: &Path, name: &str, text: &[u8], most
         file.cut(ended).map_err(|e| storage(on, &e, "mend", &path, None))?;
     }
     write_at_end(on, file.as_mut(), &path, ended, text)?;
-    sync_folder(on, folder)
+    sync_name(on, folder, &path, length == 0)
+}
+
+/// Makes the name of a file in a folder durable, also one that another run made. A file that is `new` goes again when that fails:
+/// whoever found it there would never know that its name is not durable.
+pub(super) fn sync_name(on: &dyn Disk, folder: &Path, path: &Path, new: bool) -> Result<()> {
+    sync_folder(on, folder).inspect_err(|_| {
+        if new {
+            let _ = on.remove_file(path);
+        }
+    })
 }
 
 /// Writes text at the end of a file that is so long, durable on return but for the file's name.

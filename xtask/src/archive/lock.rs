@@ -1,11 +1,11 @@
 //! The lock on a vault: one run at a time, and whoever is refused learns who holds it. The kernel drops it when its holder
 //! dies, however that happens. It must not know what is done under it.
 
-use super::disk::{self, Disk, Links, Opened};
+use super::disk::{self, Disk, Opened};
 use crate::domain::refusal::{Refusal, RefusalKind};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 use std::path::Path;
 
 /// The lock file's name in a vault. It stays there: removing it would let two runs hold two locks.
@@ -50,7 +50,7 @@ impl Lock {
 /// `Refusal` of kind `Integrity` (it is no regular file) or `Storage`.
 pub(super) fn holder(on: &dyn Disk, vault: &Path) -> Result<Option<String>, Refusal> {
     let path = vault.join(NAME);
-    if on.look(&path, Links::Refused).is_err_and(|e| e.kind() == io::ErrorKind::NotFound) {
+    if disk::is_missing(on, &path) {
         return Ok(None);
     }
     let file = disk::open(on, &path)?;
@@ -58,11 +58,11 @@ pub(super) fn holder(on: &dyn Disk, vault: &Path) -> Result<Option<String>, Refu
     if file.look().map_err(|e| disk::reading(&e, &path))?.bytes == 0 {
         return Ok(None);
     }
-    match file.lock_now() {
-        Ok(true) => Ok(None),
-        Ok(false) => Ok(Some(named(file))),
-        Err(e) => Err(disk::reading(&e, &path)),
+    if file.lock_now().map_err(|e| disk::reading(&e, &path))? {
+        file.unlock();
+        return Ok(None);
     }
+    Ok(Some(named(file)))
 }
 
 impl Drop for Lock {

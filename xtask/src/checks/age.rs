@@ -28,7 +28,9 @@ fn judge(facts: &BackupFacts) -> Judged {
         judged.fail(what, make).kind(RefusalKind::NoBackup);
         return judged;
     };
-    if let Some(damaged) = sets.iter().rev().find(|set| set.at > newest.at && set.damage.is_some()) {
+    // Several sets may be of one second: their numbers, which their names hold, tell them apart.
+    let mut later = sets.iter().rev().filter(|set| (set.at, &set.id) > (newest.at, &newest.id));
+    if let Some(damaged) = later.find(|set| set.damage.is_some()) {
         let why = damaged.damage.as_deref().unwrap_or_default();
         let next = format!("cargo xtask verify {} {}; then {make}", facts.stack, damaged.id);
         judged.fail(format!("the newest set {} is damaged: {why}", damaged.id), next).kind(RefusalKind::Integrity);

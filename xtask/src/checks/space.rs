@@ -21,6 +21,9 @@ const AHEAD: Duration = Duration::from_secs(14 * 24 * 3600);
 /// So many sets say what is usual.
 const USUAL: usize = 10;
 
+/// A kind of room: its unit, how much is free, what a set takes of it, and how a number of it is shown.
+type Kind = (&'static str, Option<u64>, fn(&SetFact) -> u64, fn(u64) -> String);
+
 fn judge(facts: &BackupFacts) -> Judged {
     let mut judged = Judged::default();
     let Some(room) = facts.room.or_unknown(&mut judged) else { return judged };
@@ -32,7 +35,7 @@ fn judge(facts: &BackupFacts) -> Judged {
     }
     // Where sets of a stack are not removed yet, each new one comes on top.
     let per_day = per_day(facts, &last);
-    let kinds: [(&str, Option<u64>, fn(&SetFact) -> u64, fn(u64) -> String); 2] =
+    let kinds: [Kind; 2] =
         [("", Some(room.bytes), |set| set.stored_bytes, bytes), (" files", room.files, |set| set.files + 1, count)];
     for (unit, free, of, shown) in kinds {
         let Some(free) = free else {

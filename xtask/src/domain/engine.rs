@@ -77,6 +77,9 @@ impl Act {
     }
 }
 
+/// Asks which of the roles that a text names a server has not.
+pub type AskRoles = fn(&Target, &str) -> Act;
+
 /// How the moment that a backup is consistent at is held while dump and census both read it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Snapshot {
@@ -236,13 +239,18 @@ pub trait Engine: Sync {
     fn restore(&self, at: &Target, from: &Component) -> Vec<Act>;
 
     /// The extra that names roles, with what asks which of them the server has not: it prints their names, quoted, a line each.
-    fn roles(&self, _at: &Target) -> Option<(&'static str, fn(&Target, &str) -> Act)> {
+    fn roles(&self, _at: &Target) -> Option<(&'static str, AskRoles)> {
         None
     }
 
     /// As [`Engine::restore`], at a server that others use too: of roles it brings back these, and changes no other.
     fn restore_shared(&self, at: &Target, from: &Component, _roles: &str) -> Vec<Act> {
         self.restore(at, from)
+    }
+
+    /// Whether an object of the census is the server's, and not the store's: a restore at a running server leaves it as it is.
+    fn is_shared(&self, _object: &str) -> bool {
+        false
     }
 
     /// How a copy that was restored beside takes the place of what is there.

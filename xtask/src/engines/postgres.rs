@@ -17,7 +17,7 @@ mod toc;
 use crate::domain::artifact::{Component, Consistency};
 use crate::domain::diagnosis::Diagnosis;
 use crate::domain::engine::{
-    Act, Adopted, Adoption, Blow, Engine, MarkSession, MarkTable, Preflight, Snapshot, Target,
+    Act, Adopted, Adoption, AskRoles, Blow, Engine, MarkSession, MarkTable, Preflight, Snapshot, Target,
 };
 use crate::domain::exchange::{Exchange, Wish};
 use crate::domain::exec::{Bulk, Exec, Exit, TRANSFER_TIMEOUT};
@@ -195,12 +195,16 @@ impl Engine for Postgres {
         restore::restore(at, from, None)
     }
 
-    fn roles(&self, _at: &Target) -> Option<(&'static str, fn(&Target, &str) -> Act)> {
+    fn roles(&self, _at: &Target) -> Option<(&'static str, AskRoles)> {
         Some(exchange::roles())
     }
 
     fn restore_shared(&self, at: &Target, from: &Component, roles: &str) -> Vec<Act> {
         restore::restore(at, from, Some(roles))
+    }
+
+    fn is_shared(&self, object: &str) -> bool {
+        object.starts_with("role ") || object.starts_with("setting ") && object.ends_with(" of all roles")
     }
 
     fn exchange(&self, at: &Target, from: &Component, wish: &Wish) -> Exchange {

@@ -181,8 +181,7 @@ fn carried_out(world: &World, order: &Order<'_>, deed: &Deed) -> Result<Done> {
     order.set.verify()?;
     clear_all(world, order.stack, order.vault, &restoring, &order.all)?;
     let (visits, mut notes) = questions::visit(world, order)?;
-    let to_save: Vec<&Visit<'_>> = visits.iter().filter(|v| v.occupied && order.goal == Goal::Live).collect();
-    let (saved, told) = safety::ready(world, order, &to_save)?;
+    let (saved, told) = safety::ready(world, order, &visits)?;
     notes.extend(told);
     let why = saved.as_ref().err().map(|why| format!("without a safety backup: {why}"));
     audit::record(world, order.vault, Deed { ending: Ending::Begun, why, ..deed.clone() })

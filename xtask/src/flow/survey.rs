@@ -15,6 +15,7 @@ use std::time::Duration;
 
 /// Everything that is asked about the backups of this stack; `scenarios` are those that have an objective.
 pub fn backups(world: &World, project: &Project, stack: &Stack, scenarios: &[&Scenario]) -> BackupFacts {
+    let now = world.clock.wall();
     let backups = &stack.backups;
     let findings = project.findings(stack);
     let access = Access::of(&backups.protection);
@@ -37,7 +38,7 @@ pub fn backups(world: &World, project: &Project, stack: &Stack, scenarios: &[&Sc
     });
     BackupFacts {
         stack: stack.name.clone(),
-        now: world.clock.wall(),
+        now,
         production: production(stack, findings),
         stores: stack.stores.iter().map(|s| (s.name.clone(), s.allow_empty)).collect(),
         coverage: findings.filter(|f| f.compose.is_some()).map(|f| f.coverage.clone()),
@@ -47,7 +48,7 @@ pub fn backups(world: &World, project: &Project, stack: &Stack, scenarios: &[&Sc
         protection: backups.protection.clone(),
         keys: key_files(&backups.protection),
         vault: backups.vault.clone(),
-        content: content(&vault, &sets).into(),
+        content: content(&vault, &sets, now).into(),
         sets,
         strangers,
         history: vault.history().into(),
@@ -103,9 +104,11 @@ fn set(vault: &Vault, listed: &Listed) -> Option<SetFact> {
 }
 
 /// What the newest sound set holds.
-fn content(vault: &Vault, sets: &Fact<Vec<SetFact>>) -> Result<BTreeMap<String, Content>> {
+fn content(vault: &Vault, sets: &Fact<Vec<SetFact>>, now: Timestamp) -> Result<BTreeMap<String, Content>> {
     let Fact::Known(sets) = sets else { anyhow::bail!("the sets could not be looked at") };
-    let Some(newest) = sets.iter().rfind(|set| set.damage.is_none()) else { return Ok(BTreeMap::new()) };
+    let Some(newest) = sets.iter().rfind(|set| set.damage.is_none() && set.at <= now) else {
+        return Ok(BTreeMap::new());
+    };
     let set = vault.open(&newest.id)?;
     let held = |c: &crate::domain::artifact::Component| {
         (c.store.clone(), Content { objects: c.census.contents(), rows: c.census.rows() })

@@ -104,10 +104,10 @@ pub fn run(world: &World, stack: &Stack, args: &Args, json: bool, out: &mut dyn 
 
 /// The ids that are meant, oldest first; never none.
 fn chosen(vault: &Vault, which: &str) -> Result<Vec<String>> {
-    let sets = vault.list()?.into_iter().map(|listed| listed.id).filter(|id| manifest::is_id(id));
+    let mut sets = vault.list()?.into_iter().map(|listed| listed.id).filter(|id| manifest::is_id(id));
     let ids: Vec<String> = match which {
         "all" => sets.collect(),
-        "latest" => sets.last().into_iter().collect(),
+        "latest" => sets.next_back().into_iter().collect(),
         id => sets.filter(|found| found == id).collect(),
     };
     if ids.is_empty() {

@@ -72,11 +72,12 @@ impl Vault {
 
     /// Writes a note, durably; one that is there stays as it is. Only for whoever holds the lock.
     pub(super) fn note(&self, note: Note, id: &str, text: &str) -> Result<()> {
-        if self.noted(note, id).is_some() {
-            return Ok(());
+        let path = self.beside(note, id);
+        let new = self.noted(note, id).is_none();
+        if new {
+            disk::write_new(self.on(), &path, format!("{text}\n").as_bytes())?;
         }
-        disk::write_new(self.on(), &self.beside(note, id), format!("{text}\n").as_bytes())?;
-        disk::sync_folder(self.on(), &self.folder)
+        disk::sync_name(self.on(), &self.folder, &path, new)
     }
 
     /// Removes a note; fine when there is none. Only for whoever holds the lock.

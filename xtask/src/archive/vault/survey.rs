@@ -3,13 +3,13 @@
 
 use super::{PARTIAL, TRASH, Vault, catalog, disk};
 use crate::archive::catalog::Line;
+use crate::archive::disk::{Disk, HostDisk, Kind, Links};
 use crate::archive::lock;
 use crate::archive::manifest::Id;
 use crate::domain::fact::{Committed, Right, Room, Thing};
 use crate::domain::refusal::Refusal;
 use anyhow::Result;
 use std::collections::BTreeSet;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 impl Vault {
@@ -36,24 +36,22 @@ impl Vault {
     /// `Refusal` of kind `Storage`.
     pub fn rights(&self) -> Result<Vec<Right>, Refusal> {
         let mut rights = Vec::new();
-        let Ok(whole) = self.folder.canonicalize() else {
-            let missing = std::fs::symlink_metadata(&self.folder)
-                .err()
-                .filter(|e| e.kind() != std::io::ErrorKind::NotFound)
-                .map(|e| disk::reading(&e, &self.folder));
-            return missing.map_or(Ok(rights), Err);
-        };
-        rights.push(right(&self.folder, Thing::Folder)?);
-        for above in whole.ancestors().skip(1) {
-            rights.push(right(above, Thing::Above)?);
+        if disk::is_missing(self.on(), &self.folder) {
+            return Ok(rights);
         }
-        below(&self.folder, &mut rights)?;
+        rights.push(right(self.on(), &self.folder, Thing::Folder, Links::Followed)?);
+        let whole = self.folder.canonicalize().map_err(|e| disk::reading(&e, &self.folder))?;
+        for above in whole.ancestors().skip(1) {
+            rights.push(right(self.on(), above, Thing::Above, Links::Refused)?);
+        }
+        below(self.on(), &self.folder, Links::Followed, &mut rights)?;
         Ok(rights)
     }
 
     /// Who may reach a key file; `None` when it is not there.
     pub fn right_of_key(path: &Path) -> Option<Right> {
-        right(path, Thing::Key).ok()
+        // A key may be reached through a link; a set never is.
+        right(&HostDisk, path, Thing::Key, Links::Followed).ok()
     }
 
     /// The room on the disk that holds the vault, or will hold it.
@@ -86,33 +84,30 @@ impl Vault {
     }
 }
 
-fn right(path: &Path, of: Thing) -> Result<Right, Refusal> {
-    let found = match of {
-        // A key may be reached through a link; a set never is.
-        Thing::Key => std::fs::metadata(path),
-        _ => std::fs::symlink_metadata(path),
-    };
-    let found = found.map_err(|e| disk::reading(&e, path))?;
+fn right(on: &dyn Disk, path: &Path, of: Thing, links: Links) -> Result<Right, Refusal> {
+    let found = on.look(path, links).map_err(|e| disk::reading(&e, path))?;
     let me = rustix::process::geteuid().as_raw();
-    let ours = found.uid() == me || (of == Thing::Above && found.uid() == 0);
-    Ok(Right { path: path.to_owned(), of, mode: found.mode() & 0o7777, ours })
+    let ours = found.owner == me || (of == Thing::Above && found.owner == 0);
+    Ok(Right { path: path.to_owned(), of, mode: found.mode, ours })
 }
 
-fn below(folder: &Path, into: &mut Vec<Right>) -> Result<(), Refusal> {
-    for entry in std::fs::read_dir(folder).map_err(|e| disk::reading(&e, folder))? {
-        let entry = entry.map_err(|e| disk::reading(&e, folder))?;
-        let kind = entry.file_type().map_err(|e| disk::reading(&e, folder))?;
-        let path = entry.path();
-        match right(&path, if kind.is_dir() { Thing::Folder } else { Thing::File }) {
-            // The bits of a link say nothing; that a set holds one is seen by whoever reads the set.
-            Ok(found) if !kind.is_symlink() => into.push(found),
-            Ok(_) => {}
+fn below(on: &dyn Disk, folder: &Path, links: Links, into: &mut Vec<Right>) -> Result<(), Refusal> {
+    let names = on.folder(folder, links).and_then(|opened| opened.names()).map_err(|e| disk::reading(&e, folder))?;
+    for path in names.into_iter().map(|name| folder.join(name)) {
+        let kind = match on.look(&path, Links::Refused) {
+            Ok(found) => found.kind,
             // Removed at this very moment.
-            Err(_) if !path.exists() => continue,
-            Err(error) => return Err(error),
-        }
-        if kind.is_dir() {
-            below(&path, into)?;
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(e) => return Err(disk::reading(&e, &path)),
+        };
+        match kind {
+            Kind::Folder => {
+                into.push(right(on, &path, Thing::Folder, Links::Refused)?);
+                below(on, &path, Links::Refused, into)?;
+            }
+            // The bits of a link say nothing; that a set holds one is seen by whoever reads the set.
+            Kind::Link => {}
+            Kind::File | Kind::Other => into.push(right(on, &path, Thing::File, Links::Refused)?),
         }
     }
     Ok(())

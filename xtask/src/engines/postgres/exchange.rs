@@ -4,7 +4,7 @@
 use super::client::{self, SESSION, companion, companion_within, ident, literal, maintenance, psql_on};
 use super::restore::{GLOBALS, WRITING, backslash_word};
 use crate::domain::artifact::Component;
-use crate::domain::engine::{Act, Preflight, Target};
+use crate::domain::engine::{Act, AskRoles, Preflight, Target};
 use crate::domain::exchange::{Exchange, Room, Wish};
 use crate::domain::exec::{Exec, quote};
 use crate::domain::refusal::{Refusal, RefusalKind};
@@ -128,7 +128,7 @@ pub fn clear(at: &Target, tag: &str) -> Vec<Act> {
 }
 
 /// The extra that names the roles, and the question which of them the server has not.
-pub fn roles() -> (&'static str, fn(&Target, &str) -> Act) {
+pub fn roles() -> (&'static str, AskRoles) {
     (GLOBALS, missing_roles)
 }
 

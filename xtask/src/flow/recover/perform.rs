@@ -2,7 +2,7 @@
 //! permission: that has been done.
 
 use super::{Order, Restored, Visit, refuse, say};
-use crate::domain::census::Entry;
+use crate::domain::census::{Census, Entry};
 use crate::domain::refusal::RefusalKind;
 use crate::domain::report::ProofRecord;
 use crate::domain::timeline::{Phase, Stopwatch};
@@ -29,7 +29,7 @@ pub(super) fn all(world: &World, order: &Order<'_>, visits: &[Visit<'_>]) -> Res
     }
     // Nothing was touched until here; from here on each store changes in one step.
     let mut restored: Vec<Restored> = Vec::new();
-    for (visit, mut watch, proof) in proven {
+    for (visit, mut watch, (proof, notes)) in proven {
         let names: Vec<String> = restored.iter().map(|done| done.store.clone()).collect();
         let already = || match names.as_slice() {
             [] => format!("{} is what it was", visit.store.name),
@@ -38,13 +38,10 @@ pub(super) fn all(world: &World, order: &Order<'_>, visits: &[Visit<'_>]) -> Res
         watch.enter(visit.exchange.swap.phase, world.clock.now());
         say(world, format!("{}: {}", visit.store.name, visit.exchange.swap.title));
         child::plain_act(world, visit.site.as_ref(), visit.engine, &visit.exchange.swap).with_context(already)?;
-        restored.push(answered(
-            world,
-            visit,
-            watch,
-            proof,
-            visit.exchange.previous.clone().filter(|_| visit.occupied),
-        )?);
+        let previous = visit.exchange.previous.clone().filter(|_| visit.occupied);
+        let mut done = answered(world, visit, watch, proof, previous)?;
+        done.notes.extend(notes);
+        restored.push(done);
     }
     Ok(restored)
 }
@@ -61,16 +58,32 @@ fn into<'a>(order: &'a Order<'_>, visit: &'a Visit<'_>, target: &'a crate::domai
 }
 
 /// Restores under a name of this run's own, and proves it there.
-fn beside(world: &World, order: &Order<'_>, visit: &Visit<'_>, watch: &mut Stopwatch) -> Result<ProofRecord> {
+fn beside(
+    world: &World,
+    order: &Order<'_>,
+    visit: &Visit<'_>,
+    watch: &mut Stopwatch,
+) -> Result<(ProofRecord, Vec<String>)> {
     let target = &visit.exchange.beside;
     say(world, format!("{}: restoring beside, as {}", visit.store.name, called(target)));
     shared(world, into(order, visit, target), &visit.roles, watch)?;
     watch.enter(Phase::Prove, world.clock.now());
     let found = prove::census(world, Place { site: visit.site.as_ref(), engine: visit.engine, target })?;
-    let proof = prove::equal(&visit.component.census, &found);
+    let own = |census: &Census| Census {
+        objects: census
+            .objects
+            .iter()
+            .filter(|(o, _)| !visit.engine.is_shared(o))
+            .map(|(o, e)| (o.clone(), e.clone()))
+            .collect(),
+    };
+    let proof = prove::equal(&own(&visit.component.census), &own(&found));
     let proof = proof.map_err(|why| refuse(RefusalKind::Integrity, why.message, why.hint.unwrap_or_default()))?;
     say(world, format!("{}: {} rows proven equal to the backup", visit.store.name, proof.rows));
-    Ok(proof)
+    let differ = visit.component.census.differences(&found);
+    let shared = differ.iter().filter(|d| visit.engine.is_shared(&d.object));
+    let notes = shared.map(|d| format!("{}: {d}: it belongs to the server, and stays as it is", visit.store.name));
+    Ok((proof, notes.collect()))
 }
 
 fn called(target: &crate::domain::engine::Target) -> &str {

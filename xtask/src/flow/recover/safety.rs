@@ -1,6 +1,6 @@
 //! The backup of what a restore is about to replace. It must not know what is restored.
 
-use super::{Order, Visit, refuse, say};
+use super::{Goal, Order, Visit, refuse, say};
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::flow::backup::{Source, backup};
 use crate::flow::child::plain_act;
@@ -17,9 +17,16 @@ type Ready<'v> = (std::result::Result<Vec<Source<'v>>, String>, Vec<String>);
 ///
 /// # Errors
 /// One of them cannot be backed up.
-pub(super) fn ready<'v>(world: &World, order: &Order<'_>, visits: &[&'v Visit<'_>]) -> Result<Ready<'v>> {
+pub(super) fn ready<'v>(world: &World, order: &Order<'_>, visits: &'v [Visit<'_>]) -> Result<Ready<'v>> {
     let (mut sources, mut notes) = (Vec::new(), Vec::new());
+    if order.goal != Goal::Live {
+        return Ok((Ok(sources), notes));
+    }
     for visit in visits {
+        if !visit.occupied {
+            notes.push(format!("no safety backup of {}, which holds nothing", visit.store.name));
+            continue;
+        }
         let Visit { store, engine, site, at, .. } = visit;
         let mut found = Ok(());
         for question in engine.before_dump(at) {

@@ -31,9 +31,9 @@ pub fn checks(report: &Report, style: &Style) -> Vec<String> {
 fn one(check: &CheckRecord, style: &Style) -> Vec<String> {
     let word = check.word();
     let colour = if word == "warning" { Ink::Caution } else { ink(&check.outcome) };
-    let word = format!("{:<7}", word.to_uppercase());
-    let mut lines = vec![format!("{}  {:<12}  {}", style.paint(colour, &word), check.id, one_line(&check.title))];
-    // Shown by the first and longest indent of the block, so that a reader sees what belongs together.
+    let gap = " ".repeat(9 - word.len().min(8));
+    let word = style.paint(colour, &word.to_uppercase());
+    let mut lines = vec![format!("{word}{gap}{:<12}  {}", check.id, one_line(&check.title))];
     let under = |text: &str| indented(text, 9, style);
     for finding in check.findings.iter().take(FINDINGS) {
         lines.extend(under(&finding.sentence()));
@@ -74,16 +74,16 @@ fn attack(record: &MutationRecord, style: &Style) -> Vec<String> {
     let set = record.set.as_deref().unwrap_or("no set");
     let title = format!("MUTATION SCORE OF {} ({set})", one_line(&record.stack));
     let mut lines = vec![style.paint(Ink::Strong, &title)];
-    lines.push(format!(
-        "{}  {}: {} of {} mutants refused, {} of {} unchanged copies passed; seed {}",
-        style.paint(ink(&record.outcome), &word),
-        score(record),
+    lines.push(format!("{}  {}", style.paint(ink(&record.outcome), &word), score(record)));
+    let said = format!(
+        "{} of {} mutants refused, {} of {} unchanged copies passed; seed {}",
         count(record.killed),
         count(record.applied),
         count(record.controls - (record.false_alarms.len() as u64).min(record.controls)),
         count(record.controls),
         record.seed
-    ));
+    );
+    lines.extend(indented(&said, 2, style));
     for class in record.classes.iter().filter(|c| c.applied > 0) {
         let by: Vec<String> = class.by.iter().map(|(by, n)| format!("{n} at {by}")).collect();
         let colour = if class.killed == class.applied { Ink::Faint } else { Ink::Bad };

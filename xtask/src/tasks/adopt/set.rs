@@ -66,7 +66,7 @@ pub fn private_set(
         store: store.cloned(),
         key_from: opening.key_from.clone(),
         key_file: opening.key_file.clone(),
-        derivation: opening.derivation.clone(),
+        derivation: opening.derivation,
         as_of: None,
         inside: opening.inside.clone(),
         inspect: false,
