@@ -24,6 +24,8 @@ mod docker_removal;
 #[cfg(feature = "docker")]
 mod docker_rig;
 #[cfg(feature = "docker")]
+mod docker_routes;
+#[cfg(feature = "docker")]
 mod docker_sites;
 #[cfg(feature = "docker")]
 mod docker_store;

@@ -20,3 +20,4 @@ pub mod sites;
 pub mod sqlite;
 pub mod terminal;
 pub mod tree;
+pub mod web;

@@ -19,6 +19,7 @@ mod space;
 #[cfg(test)]
 mod tests;
 mod tiers;
+mod traefik;
 mod verified;
 
 /// What `validate-backup-system` asks of each stack, in the order in which it is told.
@@ -38,3 +39,5 @@ pub static BACKUP_SYSTEM: &[&Check<BackupFacts>] = &[
     &leftovers::CHECK,
     &lock::CHECK,
 ];
+
+pub use traefik::TRAEFIK;

@@ -68,6 +68,8 @@ pub enum Task {
     Rewrap(tasks::rewrap::Args),
     /// Make a backup set of an archive that an old script wrote
     Adopt(tasks::adopt::Args),
+    /// Ask Traefik, and its entry points, whether a stack's routes lead where its files say
+    ValidateTraefik(tasks::validate_traefik::Args),
     /// Build or list the local images that stand in when no registry answers
     Images(tasks::images::Args),
     /// Remove what runs that died left behind

@@ -15,6 +15,7 @@ pub mod prune;
 pub mod publish;
 pub mod recover;
 pub mod restore;
+pub mod routes;
 pub mod session;
 pub mod stall;
 pub mod strike;

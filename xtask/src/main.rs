@@ -11,6 +11,7 @@ use xtask::adapters::config::{LoadOptions, load};
 use xtask::adapters::directory::DirectorySites;
 use xtask::adapters::sites::LocalSites;
 use xtask::adapters::terminal::{Surroundings, Terminal};
+use xtask::adapters::web::Client;
 use xtask::adapters::{signals, sqlite, tree};
 use xtask::cli::{Cli, Task};
 use xtask::domain::project::Project;
@@ -45,6 +46,7 @@ fn run(cli: &Cli) -> anyhow::Result<u8> {
         Task::Tool(args) => tool(&args.words).map(|()| exit_code::PASSED),
         Task::Ci(args) if !cli.plan && !cli.json => tasks::ci::run(args, &here.workspace),
         Task::TestRecovery(args) if !cli.plan => test_recovery(cli, &here, &load(&here.options(cli))?, args),
+        Task::ValidateTraefik(args) if !cli.plan => validate_traefik(cli, &here, &load(&here.options(cli))?, args),
         Task::ValidateBackupSystem(args) if !cli.plan => {
             validate_backup_system(cli, &here, &load(&here.options(cli))?, args)
         }
@@ -73,9 +75,10 @@ fn no_json(cli: &Cli, task: &Task) -> anyhow::Result<()> {
                 | Task::Prune(_)
                 | Task::Rewrap(_)
                 | Task::Sweep(_)
+                | Task::ValidateTraefik(_)
         );
     if cli.json && !has {
-        let message = "--json is for the results of test-recovery, validate-backup-system, backup, adopt, verify, restore, prune, rewrap and sweep";
+        let message = "--json is for the results of test-recovery, validate-backup-system, validate-traefik, backup, adopt, verify, restore, prune, rewrap and sweep";
         return Err(Refusal::new(RefusalKind::Configuration, message, "leave --json out").into());
     }
     Ok(())
@@ -102,6 +105,11 @@ fn plan(cli: &Cli, here: &Here, task: &Task, out: &mut dyn Write) -> anyhow::Res
         }
         Task::Rewrap(args) => tasks::rewrap::plan(load(&here.options(cli))?.stack(&args.stack)?, args)?,
         Task::Adopt(args) => tasks::adopt::plan(load(&here.options(cli))?.stack(&args.stack)?, args)?,
+        Task::ValidateTraefik(args) => {
+            let project = load(&here.options(cli))?;
+            let stack = project.stack(&args.stack)?;
+            tasks::validate_traefik::plan(stack, project.compose(stack))?
+        }
         Task::TestRecovery(args) => tasks::test_recovery::plans(&load(&here.options(cli))?, args)?,
         Task::ValidateBackupSystem(args) => tasks::validate_backup_system::plan(&load(&here.options(cli))?, args)?,
         Task::Ci(args) => tasks::ci::plan(args, &here.workspace),
@@ -146,7 +154,11 @@ fn perform(cli: &Cli, here: &Here, task: &Task, out: &mut dyn Write) -> anyhow::
             let world = here.world(cli)?;
             tasks::adopt::run(&world, project.stack(&args.stack)?, args, options.environment, cli.json, out)
         }
-        Task::Ci(_) | Task::TestRecovery(_) | Task::ValidateBackupSystem(_) | Task::Tool(_) => {
+        Task::Ci(_)
+        | Task::TestRecovery(_)
+        | Task::ValidateBackupSystem(_)
+        | Task::ValidateTraefik(_)
+        | Task::Tool(_) => {
             anyhow::bail!("this task tells by itself")
         }
     }
@@ -191,6 +203,20 @@ fn validate_backup_system(
     let world = here.world(cli)?;
     prepare(&here.folder.join(&cli.report_dir))?;
     let report = tasks::validate_backup_system::run(&world, project, args)?;
+    drop(world);
+    Ok(tell(cli, here, &report))
+}
+
+fn validate_traefik(
+    cli: &Cli,
+    here: &Here,
+    project: &Project,
+    args: &tasks::validate_traefik::Args,
+) -> anyhow::Result<u8> {
+    let world = here.world(cli)?;
+    prepare(&here.folder.join(&cli.report_dir))?;
+    let (surroundings, web) = (here.surroundings(world.clock.as_ref())?, Client::new(Arc::clone(&world.clock)));
+    let report = tasks::validate_traefik::run(&world, surroundings.as_ref(), &web, project, args)?;
     drop(world);
     Ok(tell(cli, here, &report))
 }
@@ -289,6 +315,18 @@ impl Here {
     fn containers(&self, _run: &str, _clock: &Arc<dyn Clock>) -> anyhow::Result<Result<Arc<dyn Sites>, Refusal>> {
         let hint = "build with the `docker` feature, which is on by default";
         Ok(Err(Refusal::new(RefusalKind::DockerUnavailable, "this binary was built without Docker", hint)))
+    }
+
+    #[cfg(feature = "docker")]
+    fn surroundings(&self, clock: &dyn Clock) -> anyhow::Result<Box<dyn xtask::ports::Surroundings>> {
+        use xtask::adapters::docker::{DockerSurroundings, RunIdentity};
+        Ok(Box::new(DockerSurroundings::connect(&RunIdentity::of_this_process(run_id(clock))?)?))
+    }
+
+    #[cfg(not(feature = "docker"))]
+    fn surroundings(&self, _clock: &dyn Clock) -> anyhow::Result<Box<dyn xtask::ports::Surroundings>> {
+        let hint = "build with the `docker` feature, which is on by default";
+        Err(Refusal::new(RefusalKind::DockerUnavailable, "this binary was built without Docker", hint).into())
     }
 
     fn world(&self, cli: &Cli) -> anyhow::Result<World> {

@@ -2,9 +2,11 @@
 
 use crate::domain::event::Event;
 use crate::domain::exec::{Exec, Exit};
+use crate::domain::landscape::Landscape;
 use crate::domain::mark::Moment;
 use crate::domain::report::Machine;
 use crate::domain::site::{Attachment, Capabilities, ImageIdentity, SiteIdentity, SiteSpec, VolumeOf};
+use crate::domain::web::{Answer, Ask, Unanswered};
 use anyhow::Result;
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -139,4 +141,16 @@ pub trait ImageLoader: Send + Sync {
     fn find(&self, reference: &str) -> Result<Option<EngineImage>>;
     /// Loads an image file (`docker save` format). An image of ours that loses its name to it and is not in use is removed.
     fn load(&self, file: &Path) -> Result<()>;
+}
+
+/// Looks at what runs on the container engine. It only looks: nothing here can change anything.
+pub trait Surroundings: Send + Sync {
+    /// Containers that belong to this Compose project, carry a label for Traefik, or run it; and all networks.
+    fn look(&self, project: &str) -> Result<Landscape>;
+}
+
+/// Asks web servers.
+pub trait Web: Send + Sync {
+    /// One GET request. Follows no redirect, keeps no connection, reads a bounded part of the body, and ends within this time.
+    fn ask(&self, ask: &Ask, within: Duration) -> Result<Answer, Unanswered>;
 }

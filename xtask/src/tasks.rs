@@ -13,4 +13,5 @@ pub mod sweep;
 pub mod test_recovery;
 pub mod tool;
 pub mod validate_backup_system;
+pub mod validate_traefik;
 pub mod verify;

@@ -288,6 +288,7 @@ fn stack(protection: Protection, retention: Policy, compression: Compression, rn
         binding: Default::default(),
         without_engine: Vec::new(),
         notes: Vec::new(),
+        traefik: Default::default(),
     }
 }
 

@@ -14,9 +14,15 @@ struct List {
     begins: &'static str,
 }
 
-const LISTS: [List; 5] = [
+const LISTS: [List; 6] = [
     List { folder: "engines", modules: "engines.rs", register: "engines.rs", begins: "static ENGINES" },
     List { folder: "scenarios", modules: "scenarios.rs", register: "scenarios.rs", begins: "static SCENARIOS" },
+    List {
+        folder: "checks/traefik",
+        modules: "checks/traefik.rs",
+        register: "checks/traefik.rs",
+        begins: "static TRAEFIK",
+    },
     List { folder: "checks", modules: "checks.rs", register: "checks.rs", begins: "static BACKUP_SYSTEM" },
     List { folder: "reporters", modules: "reporters.rs", register: "reporters.rs", begins: "static REPORTERS" },
     List { folder: "tasks", modules: "tasks.rs", register: "cli.rs", begins: "" },

@@ -9,6 +9,7 @@ mod mounts;
 mod node;
 mod old_variables;
 mod protection;
+mod proxy;
 mod recovery;
 mod resolve;
 mod retention;
@@ -109,6 +110,7 @@ pub fn infer(options: &LoadOptions<'_>, given: &Given) -> Result<Project> {
         max_skew: None,
         protection: Default::default(),
         retention: RetentionText::default(),
+        traefik: Default::default(),
         waivers: Vec::new(),
         environment: None,
     };

@@ -20,11 +20,13 @@ mod pull;
 mod pump;
 mod removal;
 mod store;
+mod surroundings;
 mod trailer;
 
 pub use identity::RunIdentity;
 pub use images::{Build, ImageRecipes, NoRecipes, Recipe};
 pub use store::DockerImages;
+pub use surroundings::DockerSurroundings;
 
 use crate::domain::event::Event;
 use crate::domain::refusal::{Refusal, RefusalKind};

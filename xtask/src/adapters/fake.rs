@@ -6,9 +6,11 @@ mod child;
 mod clock;
 mod pipe;
 mod place;
+mod proxy;
 
 pub use answer::{Answer, Script};
 pub use clock::ManualClock;
+pub use proxy::{FakeSurroundings, FakeWeb};
 
 use crate::domain::exec::Exec;
 use crate::domain::refusal::Refusal;

@@ -20,6 +20,8 @@ pub struct ComposeProject {
     pub inactive: Vec<String>,
     /// Named volumes that are declared: key to the name Docker knows.
     pub volumes: BTreeMap<String, Volume>,
+    /// Networks that are declared: key to the name Docker knows.
+    pub networks: BTreeMap<String, Network>,
     /// What was seen and not understood (`extends`, `include`, …).
     pub notes: Vec<String>,
 }
@@ -27,6 +29,17 @@ pub struct ComposeProject {
 /// A declared volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Volume {
+    /// The name Docker knows it by.
+    pub name: String,
+    /// Made outside of this project.
+    pub external: bool,
+    /// Where it is declared.
+    pub at: Place,
+}
+
+/// A declared network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Network {
     /// The name Docker knows it by.
     pub name: String,
     /// Made outside of this project.
@@ -54,6 +67,8 @@ pub struct Service {
     pub healthcheck: bool,
     /// Labels.
     pub labels: BTreeMap<String, String>,
+    /// Where each label is written.
+    pub label_places: BTreeMap<String, Place>,
     /// The networks it is attached to, by key.
     pub networks: Vec<String>,
     /// The services it waits for.
@@ -139,6 +154,7 @@ mod tests {
             mounts: Vec::new(),
             healthcheck: false,
             labels,
+            label_places: BTreeMap::new(),
             networks: Vec::new(),
             depends_on: Vec::new(),
         }

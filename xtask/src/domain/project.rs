@@ -83,6 +83,11 @@ impl Project {
         Err(Refusal::new(RefusalKind::Configuration, message, suggest::hint(name, &names)).into())
     }
 
+    /// What was read from a stack's Compose files; `None` for a plain folder.
+    pub fn compose(&self, stack: &Stack) -> Option<&ComposeProject> {
+        self.findings(stack).and_then(|findings| findings.compose.as_ref())
+    }
+
     /// What stands behind a stack.
     pub fn findings(&self, stack: &Stack) -> Option<&Findings> {
         self.stacks.iter().position(|s| s.name == stack.name).and_then(|i| self.findings.get(i))
@@ -90,12 +95,12 @@ impl Project {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::domain::objective::Objectives;
     use crate::domain::stack::{Backups, Compression};
 
-    fn project(names: &[&str]) -> Project {
+    pub(crate) fn project(names: &[&str]) -> Project {
         let stack = |name: &&str| Stack {
             name: (*name).to_owned(),
             folder: ".".into(),
@@ -115,6 +120,7 @@ mod tests {
             },
             binding: Default::default(),
             notes: Vec::new(),
+            traefik: Default::default(),
         };
         let stacks = names.iter().map(stack).collect();
         Project { stacks, source: Source::Compose(Vec::new()), notes: Vec::new(), findings: Vec::new() }

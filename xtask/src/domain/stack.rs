@@ -5,6 +5,7 @@ use super::objective::{Objectives, Schedule};
 use super::protection::Protection;
 use super::retention::Policy;
 use super::store::Store;
+use super::traefik::Proxy;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -36,6 +37,8 @@ pub struct Stack {
     pub without_engine: Vec<Foreign>,
     /// What inference found, guessed or could not cover; shown by `init` and in reports.
     pub notes: Vec<String>,
+    /// The proxy in front of it.
+    pub traefik: Proxy,
 }
 
 /// A service that holds data which nothing here can back up.

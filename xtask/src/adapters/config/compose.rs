@@ -7,7 +7,7 @@ use super::node::{Kind, Node};
 use super::{service, source, yaml};
 use crate::adapters::environment::{self, Lookup};
 use crate::domain::artifact::hex;
-use crate::domain::compose::{ComposeProject, Volume};
+use crate::domain::compose::{ComposeProject, Network, Volume};
 use crate::domain::refusal::Refusal;
 use crate::domain::suggest;
 use sha2::{Digest, Sha256};
@@ -120,22 +120,31 @@ fn top(tree: &Node, project: &mut ComposeProject) -> Result<(), Refusal> {
                 .push(format!("{}: `include` is not followed: stores in included files are not seen", key.at.place()));
         }
     }
-    let Some(volumes) = tree.get("volumes") else { return Ok(()) };
-    for (key, node) in mapping(volumes, "`volumes`")? {
-        let external = match node.get("external") {
-            Some(n) if matches!(n.kind, Kind::Map(_)) => true,
-            Some(n) => flag(n, "`external`")?,
-            None => false,
-        };
-        let given = node.get("name").or_else(|| node.get("external").and_then(|n| n.get("name")));
-        let name = match given {
-            Some(n) => text(n, "`name` of a volume")?,
-            None if external => key.text.to_string(),
-            None => format!("{}_{}", project.name, key.text),
-        };
+    for (key, node) in tree.get("volumes").map(|n| mapping(n, "`volumes`")).transpose()?.unwrap_or_default() {
+        let (name, external) = known_as(&key.text, node, &project.name, "volume")?;
         project.volumes.insert(key.text.to_string(), Volume { name, external, at: key.at.place() });
     }
+    for (key, node) in tree.get("networks").map(|n| mapping(n, "`networks`")).transpose()?.unwrap_or_default() {
+        let (name, external) = known_as(&key.text, node, &project.name, "network")?;
+        project.networks.insert(key.text.to_string(), Network { name, external, at: key.at.place() });
+    }
     Ok(())
+}
+
+/// The name by which Docker knows a declared thing, and whether it is made outside of the project.
+fn known_as(key: &str, node: &Node, project: &str, what: &str) -> Result<(String, bool), Refusal> {
+    let external = match node.get("external") {
+        Some(n) if matches!(n.kind, Kind::Map(_)) => true,
+        Some(n) => flag(n, "`external`")?,
+        None => false,
+    };
+    let given = node.get("name").or_else(|| node.get("external").and_then(|n| n.get("name")));
+    let name = match given {
+        Some(n) => text(n, &format!("`name` of a {what}"))?,
+        None if external => key.to_owned(),
+        None => format!("{project}_{key}"),
+    };
+    Ok((name, external))
 }
 
 /// A key that nobody knows: a slip when it is near a known one, else something newer, which is noted.

@@ -5,6 +5,7 @@ use super::mounts::tidy;
 use super::node::{Kind, Node};
 use super::old_variables::Written;
 use super::protection::{self, ProtectionText};
+use super::proxy::{self, ProxyText};
 use super::retention::{self, RetentionText};
 use crate::domain::coverage::Waiver;
 use crate::domain::objective::{Objective, Objectives};
@@ -34,6 +35,7 @@ pub(super) struct StackText {
     pub(super) max_skew: Option<Duration>,
     pub(super) protection: ProtectionText,
     pub(super) retention: RetentionText,
+    pub(super) traefik: ProxyText,
     pub(super) waivers: Vec<Waiver>,
     pub(super) environment: Option<String>,
 }
@@ -92,6 +94,7 @@ fn stack(name: &str, at: Place, node: &Node, base: &Path) -> Result<StackText, R
         "backups",
         "waivers",
         "environment",
+        "traefik",
     ];
     only(node, &what, &known)?;
     let path = |key: &'static str| node.get(key).map(|n| path(n, key, base)).transpose();
@@ -131,6 +134,7 @@ fn stack(name: &str, at: Place, node: &Node, base: &Path) -> Result<StackText, R
         max_skew: backup("max_skew").map(skew).transpose()?,
         protection: backups.map(|n| protection::read(n, base)).transpose()?.unwrap_or_default(),
         retention: backup("retention").map(|n| retention::written(n, &what)).transpose()?.unwrap_or_default(),
+        traefik: node.get("traefik").map(|n| proxy::written(n, &what)).transpose()?.unwrap_or_default(),
         waivers: node.get("waivers").map(|n| waivers(n, &what)).transpose()?.unwrap_or_default(),
         environment: node.get("environment").map(environment).transpose()?,
         name: name.to_owned(),

@@ -5,7 +5,7 @@ use super::infer::{self, Inferred, coverage, uncovered};
 use super::mounts::tidy;
 use super::protection;
 use super::recovery::{StackText, StoreText};
-use super::{old_variables, retention, secrets};
+use super::{old_variables, proxy, retention, secrets};
 use crate::adapters::environment::Lookup;
 use crate::domain::artifact::hex;
 use crate::domain::binding::Binding;
@@ -60,6 +60,7 @@ pub(super) fn resolve(text: StackText, base: &Path, environment: Lookup<'_>) -> 
     // As for everything else that Compose fills in: the environment before the env file.
     let known = |name: &str| environment(name).or_else(|| loaded.as_ref()?.variables.get(name).cloned());
     let retention = retention::policy(&text.retention, &known, &mut notes)?;
+    let traefik = proxy::resolve(&text.traefik, &known);
     let protection = protection::resolve(text.protection.clone(), &known, &mut notes)?;
     let project = loaded.as_ref().map_or(base, |l| &l.project.folder);
     let vault = old_variables::vault(text.vault, &name, project, &known)?;
@@ -84,6 +85,7 @@ pub(super) fn resolve(text: StackText, base: &Path, environment: Lookup<'_>) -> 
         },
         binding: loaded.as_ref().map(binding).unwrap_or_default(),
         notes,
+        traefik,
         name,
     };
     not_inside_itself(&stack).map_err(|(cause, hint)| text.at.refuse(cause, hint))?;

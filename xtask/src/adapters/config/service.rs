@@ -162,6 +162,10 @@ fn service(
         Some(labels) => mapping(labels, "`labels`")?.iter().map(|(k, n)| (k.text.to_string(), shown(n))).collect(),
         None => BTreeMap::new(),
     };
+    let label_places = match node.get("labels") {
+        Some(labels) => mapping(labels, "`labels`")?.iter().map(|(k, _)| (k.text.to_string(), k.at.place())).collect(),
+        None => BTreeMap::new(),
+    };
     Ok(Service {
         name: name.to_owned(),
         at,
@@ -171,6 +175,7 @@ fn service(
         mounts,
         healthcheck: healthcheck(node)?,
         labels,
+        label_places,
         networks: names(node.get("networks"), "`networks`")?,
         depends_on: dependencies(node)?,
     })
