@@ -20,7 +20,7 @@ mod docker_restore;
 pub mod docker_server;
 mod files;
 mod full_disk;
-mod killed;
+pub mod killed;
 mod races;
 mod retention;
 mod rig;
