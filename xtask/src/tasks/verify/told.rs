@@ -9,7 +9,7 @@ use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::domain::report::{Report, SCHEMA};
 use crate::domain::stack::Stack;
 use crate::exit_code::PASSED;
-use crate::flow::verify::Verified;
+use crate::flow::verify::{Unequal, Verified};
 use crate::flow::world::World;
 use jiff::Timestamp;
 
@@ -87,6 +87,9 @@ impl Told {
             Some(Refusal { kind, hint, .. }) => {
                 judged.unknown(what, hint.clone()).kind(*kind);
             }
+            None if error.is::<Unequal>() => {
+                judged.fail(what, "restore from another set, and find out what changed this one");
+            }
             None => {
                 judged.unknown(what, format!("mend that: cargo xtask verify {} --level {}", self.stack, self.wanted));
             }
@@ -119,5 +122,36 @@ impl Told {
             mutations: Vec::new(),
             notes: self.notes,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context;
+
+    fn word(error: anyhow::Error) -> &'static str {
+        let mut told = Told {
+            begun: Moment::default(),
+            started: Timestamp::UNIX_EPOCH,
+            stack: "shop".to_owned(),
+            wanted: Level::L4,
+            sets: Vec::new(),
+            vault: None,
+            notes: Vec::new(),
+        };
+        told.nothing("latest", &error);
+        told.sets[0].word()
+    }
+
+    #[test]
+    fn what_came_back_unequal_is_known_to_be_wrong_and_what_could_not_be_tried_is_not_known() {
+        let unequal = Err::<(), _>(Unequal("restore app: 3 rows, not 4".to_owned())).context("level L4");
+        assert_eq!(word(unequal.unwrap_err()), "failed");
+        let refused = |kind| anyhow::Error::new(Refusal::new(kind, "x", "y")).context("level L2");
+        assert_eq!(word(refused(RefusalKind::Integrity)), "failed");
+        assert_eq!(word(refused(RefusalKind::WrongKey)), "broken");
+        assert_eq!(word(refused(RefusalKind::DockerUnavailable)), "broken");
+        assert_eq!(word(anyhow::anyhow!("the disk does not answer")), "broken");
     }
 }
