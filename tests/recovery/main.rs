@@ -58,3 +58,4 @@ mod together;
 mod validate;
 mod vault_syscalls;
 mod vault_under_fire;
+mod verify_reports;

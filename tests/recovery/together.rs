@@ -63,7 +63,7 @@ fn a_set_says_under_which_configuration_it_was_made_and_never_a_value_of_it() {
 }
 
 #[test]
-fn stores_that_are_too_far_apart_are_a_failed_check_of_a_set_that_is_kept() {
+fn flaw_48_stores_that_are_too_far_apart_are_a_failed_check_of_a_set_that_is_kept() {
     let desk = desk("0s");
     let said = desk.ends(1, &["backup", "shop"]);
     assert!(
@@ -140,7 +140,7 @@ fn word(purpose: &str, exec: &Exec) -> Option<String> {
 }
 
 #[test]
-fn every_snapshot_is_held_before_anything_is_read_and_folders_are_read_last() {
+fn flaw_48_every_snapshot_is_held_before_anything_is_read_and_folders_are_read_last() {
     let (run, seen) = (run_name(), Arc::new(Mutex::new(Vec::new())));
     let log = Arc::clone(&seen);
     let sites = Meddling::with(directories(&run), move |purpose, _, exec| {
@@ -175,4 +175,21 @@ fn every_snapshot_is_held_before_anything_is_read_and_folders_are_read_last() {
     let stores: Vec<&str> = taken.set.manifest.components.iter().map(|c| c.store.as_str()).collect();
     assert_eq!(stores, ["pictures", "one", "two"], "the manifest keeps the configuration's order");
     assert!(taken.skew.unwrap() > std::time::Duration::ZERO);
+}
+
+#[test]
+fn a_plan_says_what_the_bytes_pass_through_and_who_can_read_them() {
+    let desk = Desk::new("ops.key");
+    let said = desk.ends(0, &["--plan", "backup", "shop"]);
+    assert!(said.contains("| compress | encrypt | sha256 > {set}"), "{said}");
+    assert!(said.contains("encrypted (age) for 2 recipients") && said.contains("its manifest is signed"), "{said}");
+    let config = std::fs::read_to_string(desk.at("recovery.yaml")).unwrap();
+    let kept = config.lines().filter(|line| !["encryption:", "signing", "signers"].iter().any(|w| line.contains(w)));
+    let bare: String = kept.map(|line| format!("{line}\n")).collect();
+    std::fs::write(desk.at("recovery.yaml"), bare + "      compression: none\n").unwrap();
+    let said = desk.ends(0, &["--plan", "backup", "shop"]);
+    assert!(said.contains("| sha256 > {set}") && !said.contains("compress |") && !said.contains("encrypt |"), "{said}");
+    assert!(said.contains("not encrypted: nobody said") && said.contains("is not signed"), "{said}");
+    let said = desk.ends(0, &["backup", "shop"]);
+    assert!(said.contains("  1 store, 3 rows, "), "{said}");
 }

@@ -15,10 +15,10 @@ pub struct Cli {
     /// Describes the stacks; without it, ./recovery.yaml or the Compose file in this folder
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Where test-recovery writes junit.xml and report.json
+    /// Where test-recovery, verify and validate-backup-system write junit.xml and report.json
     #[arg(long, global = true, value_name = "DIR", default_value = "target/recovery")]
     pub report_dir: PathBuf,
-    /// Print the result as JSON on standard output, and everything else on standard error (test-recovery: its report.json)
+    /// Print the result as JSON on standard output, and everything else on standard error (test-recovery and validate-backup-system: their report.json)
     #[arg(long, global = true)]
     pub json: bool,
     /// Print every step and command line, and run nothing

@@ -18,9 +18,10 @@ use xtask::domain::project::Project;
 use xtask::domain::refusal::{Refusal, RefusalKind};
 use xtask::domain::report::Report;
 use xtask::exit_code;
-use xtask::flow::publish::{Sinks, harmless, prepare, publish, say};
+use xtask::flow::publish::{Sinks, harmless, prepare, publish_through, say};
 use xtask::flow::world::World;
 use xtask::ports::{Clock, Events, Sites};
+use xtask::reporters::{REPORTERS, Reporter};
 use xtask::tasks;
 
 fn main() -> ExitCode {
@@ -50,6 +51,7 @@ fn run(cli: &Cli) -> anyhow::Result<u8> {
         Task::ValidateBackupSystem(args) if !cli.plan => {
             validate_backup_system(cli, &here, &load(&here.options(cli))?, args)
         }
+        Task::Verify(args) if !cli.plan => verify(cli, &here, &load(&here.options(cli))?, args),
         task => {
             no_json(cli, task)?;
             let mut text = Vec::new();
@@ -130,11 +132,6 @@ fn perform(cli: &Cli, here: &Here, task: &Task, out: &mut dyn Write) -> anyhow::
             tasks::backup::run(&here.world(cli)?, project.stack(&args.stack)?, args, cli.json, out)
         }
         Task::Keys(args) => tasks::keys::run(args, out),
-        Task::Verify(args) => {
-            let project = load(&here.options(cli))?;
-            let environment = here.options(cli).environment;
-            tasks::verify::run(&here.world(cli)?, project.stack(&args.stack)?, args, environment, cli.json, out)
-        }
         Task::Restore(args) => {
             let project = load(&here.options(cli))?;
             let environment = here.options(cli).environment;
@@ -158,6 +155,7 @@ fn perform(cli: &Cli, here: &Here, task: &Task, out: &mut dyn Write) -> anyhow::
         | Task::TestRecovery(_)
         | Task::ValidateBackupSystem(_)
         | Task::ValidateTraefik(_)
+        | Task::Verify(_)
         | Task::Tool(_) => {
             anyhow::bail!("this task tells by itself")
         }
@@ -221,23 +219,46 @@ fn validate_traefik(
     Ok(tell(cli, here, &report))
 }
 
+fn verify(cli: &Cli, here: &Here, project: &Project, args: &tasks::verify::Args) -> anyhow::Result<u8> {
+    let stack = project.stack(&args.stack)?;
+    let world = here.world(cli)?;
+    prepare(&here.folder.join(&cli.report_dir))?;
+    let mut text = Vec::new();
+    let done = tasks::verify::run(&world, stack, args, here.options(cli).environment, cli.json, &mut text);
+    drop(world);
+    signals::unless_interrupted();
+    say(&mut std::io::stdout(), &harmless(&String::from_utf8_lossy(&text), in_actions()))?;
+    // It has said its own words, as JSON too: what is left are the files, and what Actions shows.
+    let silent: Vec<&dyn Reporter> = REPORTERS.iter().copied().filter(|r| r.name() != "terminal").collect();
+    let mut words: Box<dyn Write> = if cli.json { Box::new(std::io::stderr()) } else { Box::new(std::io::stdout()) };
+    let code = tell_through(&silent, cli, here, &done.report, (words.as_mut(), false));
+    done.error.map_or(Ok(code), Err)
+}
+
 /// Tells a finished report to everybody; returns the exit code.
 fn tell(cli: &Cli, here: &Here, report: &Report) -> u8 {
     signals::unless_interrupted();
+    tell_through(REPORTERS, cli, here, report, (&mut std::io::stdout(), cli.json))
+}
+
+fn tell_through(
+    reporters: &[&dyn Reporter],
+    cli: &Cli,
+    here: &Here,
+    report: &Report,
+    (stdout, json): (&mut dyn Write, bool),
+) -> u8 {
     let summary = environment("GITHUB_STEP_SUMMARY").map(PathBuf::from);
-    let published = publish(
-        report,
-        &mut Sinks {
-            folder: &here.folder.join(&cli.report_dir),
-            stdout: &mut std::io::stdout(),
-            stderr: &mut std::io::stderr(),
-            step_summary: summary.as_deref(),
-            in_actions: in_actions(),
-            json: cli.json,
-            style: Surroundings::of_process(cli.no_color, cli.quiet).summary(cli.json),
-        },
-    );
-    published.exit_code(report)
+    let mut sinks = Sinks {
+        folder: &here.folder.join(&cli.report_dir),
+        stdout,
+        stderr: &mut std::io::stderr(),
+        step_summary: summary.as_deref(),
+        in_actions: in_actions(),
+        json,
+        style: Surroundings::of_process(cli.no_color, cli.quiet).summary(json),
+    };
+    publish_through(reporters, report, &mut sinks).exit_code(report)
 }
 
 #[cfg(feature = "docker")]

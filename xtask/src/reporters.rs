@@ -137,9 +137,10 @@ pub fn asked(report: &Report) -> String {
     if said.is_empty() { String::new() } else { format!(" of {}", said.join(" and ")) }
 }
 
-/// `stack check age`, as a check is called everywhere.
+/// `stack check age`, or of one set `stack check verify-l2 of 2026…`, as a check is called everywhere.
 pub fn check_name(check: &CheckRecord) -> String {
-    format!("{} check {}", check.stack, check.id)
+    let of = check.set.as_ref().map(|set| format!(" of {set}")).unwrap_or_default();
+    format!("{} check {}{of}", check.stack, check.id)
 }
 
 /// `stack mutation score`, as it is called everywhere.

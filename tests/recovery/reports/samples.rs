@@ -22,6 +22,7 @@ pub fn all() -> Vec<(&'static str, Report)> {
         ("repeat-5", repeat_5()),
         ("no-drills", report(Vec::new(), 3)),
         ("validated", super::validated::validated()),
+        ("verified", super::validated::verified()),
     ]
 }
 

@@ -1,4 +1,5 @@
-//! The report of a validation as it would be left: checks of each kind, and a verifier that let two mutants pass.
+//! The report of a validation as it would be left: checks of each kind, and a verifier that let two mutants pass; and the report
+//! of a verification of three sets.
 
 use super::samples::{NASTY, report};
 use std::collections::BTreeMap;
@@ -6,6 +7,7 @@ use xtask::domain::check::{Check, CheckRecord, Judged};
 use xtask::domain::mutation::{Class, ClassRecord, MutationRecord, Survivor};
 use xtask::domain::outcome::Outcome;
 use xtask::domain::place::Place;
+use xtask::domain::refusal::RefusalKind;
 use xtask::domain::report::Report;
 
 fn asked(id: &'static str, judge: fn(&()) -> Judged) -> CheckRecord {
@@ -72,5 +74,32 @@ pub fn validated() -> Report {
     report.images = Vec::new();
     report.checks = checks;
     report.mutations = vec![record.judged()];
+    report
+}
+
+pub fn verified() -> Report {
+    let of = |set: &str, judged: Judged| {
+        let check =
+            ("verify-l2", "the set reaches L2: every byte decrypts", "what nobody has read back may have gone bad");
+        CheckRecord::judged(check, "recyclic-prod", Some(set), judged)
+    };
+    let mut whole = Judged::default();
+    whole.see("L0 in 0.01 s");
+    whole.see("L2 in 1.20 s");
+    let mut damaged = Judged::default();
+    damaged.see("L0 in 0.01 s");
+    damaged
+        .fail("level L1: db.dump.zst is not what was written", "restore from another set")
+        .kind(RefusalKind::Integrity);
+    let mut closed = Judged::default();
+    closed.unknown(NASTY, "name a key in identity_files").kind(RefusalKind::WrongKey);
+    let mut report = report(Vec::new(), 1);
+    report.task = "verify".to_owned();
+    report.images = Vec::new();
+    report.checks = vec![
+        of("20261118T010000Z-000121-k7q2", whole),
+        of("20261119T010000Z-000122-k7q2", damaged),
+        of("20261120T010000Z-000123-k7q2", closed),
+    ];
     report
 }

@@ -53,6 +53,14 @@ fn check(path: &str, text: &str) -> Vec<String> {
 
 fn job_findings(job: &Value) -> Vec<String> {
     let mut found = Vec::new();
+    let steps: Vec<&Value> = job["steps"].as_array().into_iter().flatten().collect();
+    let first = |of: &dyn Fn(&Value) -> bool| steps.iter().position(|step| of(step));
+    let fetched = first(&|step| step["uses"].as_str().is_some_and(|uses| uses.starts_with("actions/checkout@")));
+    let ours =
+        |step: &Value| step["run"].as_str().is_some_and(|run| run.contains("cargo ") || run.contains("scripts/"));
+    if first(&ours).is_some_and(|task| fetched.is_none_or(|fetched| fetched > task)) {
+        found.push("runs what the repository holds before it is checked out".to_owned());
+    }
     if job["timeout-minutes"].as_u64().is_none_or(|m| m > LONGEST_MINUTES) {
         found.push(format!("no `timeout-minutes` up to {LONGEST_MINUTES}"));
     }
@@ -114,6 +122,17 @@ fn the_workflows_run_the_tasks_that_users_run() {
             "{body}"
         );
     }
+}
+
+/// Row 50 of the old documents' flaws: the job that was to prove the backups never had the scripts that it called.
+#[test]
+fn flaw_50_no_job_runs_a_task_before_the_repository_is_checked_out() {
+    let good = text(".github/workflows/backup-validation.yml");
+    let checkout = good.find("      - name: Check out").unwrap()..good.find("      - name: Back up, destroy").unwrap();
+    let without = [&good[..checkout.start], &good[checkout.end..]].concat();
+    assert_eq!(check("planted.yml", &without).len(), 1, "{:?}", check("planted.yml", &without));
+    let late = format!("{without}{}", &good[checkout]);
+    assert_eq!(check("planted.yml", &late).len(), 1, "{:?}", check("planted.yml", &late));
 }
 
 #[test]

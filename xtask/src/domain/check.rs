@@ -153,6 +153,9 @@ pub struct CheckRecord {
     pub title: String,
     /// Why it matters.
     pub why: String,
+    /// The backup set that it was asked of; `None` when it was asked of the stack.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set: Option<String>,
     /// What came of it.
     pub outcome: Outcome,
     /// What was found, warnings too.
@@ -166,12 +169,17 @@ pub struct CheckRecord {
 impl CheckRecord {
     /// Asks a check.
     pub fn of<F>(check: &Check<F>, stack: &str, facts: &F) -> Self {
-        let judged = (check.judge)(facts);
+        Self::judged((check.id, check.title, check.why), stack, None, (check.judge)(facts))
+    }
+
+    /// What came of a question: its id, what is asked and why it matters; of the stack, or of one set.
+    pub fn judged((id, title, why): (&str, &str, &str), stack: &str, set: Option<&str>, judged: Judged) -> Self {
         Self {
             stack: stack.to_owned(),
-            id: check.id.to_owned(),
-            title: check.title.to_owned(),
-            why: check.why.to_owned(),
+            id: id.to_owned(),
+            title: title.to_owned(),
+            why: why.to_owned(),
+            set: set.map(str::to_owned),
             outcome: judged.outcome(),
             findings: judged.findings,
             seen: judged.seen,

@@ -6,9 +6,11 @@ use crate::domain::diagnosis::{Damage, Diagnosis};
 use crate::domain::engine::{Act, Adopted, Blow, Engine, Feed, MarkTable, Preflight, Snapshot, Target};
 use crate::domain::exec::{Exec, quote};
 use crate::domain::foreign::{Content, Findings, Said};
+use crate::domain::protection::Encryption;
 use crate::domain::refusal::Refusal;
 use crate::domain::scenario::{Step, Strike};
 use crate::domain::site::{Attachment, ContainerSpec, SiteSpec};
+use crate::domain::stack::Compression;
 use crate::domain::store::Store;
 use crate::flow::drill::{Input, Order};
 use std::collections::BTreeSet;
@@ -55,8 +57,10 @@ fn commands(order: &Order<'_>, step: Step) -> Vec<String> {
             vec![fed(&session.exec, &session.line)]
         }
         Step::Backup => match &order.input {
-            Input::Live(attachment) => backup(engine, &engine.attached_target(order.store), Some(attachment)),
-            _ => backup(engine, &target, None),
+            Input::Live(attachment) => {
+                backup(engine, &engine.attached_target(order.store), Some(attachment), &stages_of(order))
+            }
+            _ => backup(engine, &target, None, &stages_of(order)),
         },
         Step::Verify => vec!["(read every stored byte back, compare sizes and SHA-256)".to_owned()],
         Step::Churn => acts(&engine.churn(&target)),
@@ -119,9 +123,22 @@ fn container(spec: &ContainerSpec) -> String {
     line
 }
 
-/// The command lines of a backup of one store; `attached` when it is somebody's.
-pub fn backup(engine: &dyn Engine, target: &Target, attached: Option<&Attachment>) -> Vec<String> {
-    backup_with(engine, target, attached, None)
+/// What the bytes of an artifact pass through on their way into a set.
+pub fn stages(compression: Compression, encryption: &Encryption) -> String {
+    let mut stages = Vec::new();
+    stages.extend((compression != Compression::None).then_some("compress"));
+    stages.extend(encryption.is_on().then_some("encrypt"));
+    stages.push("sha256 > {set}");
+    stages.join(" | ")
+}
+
+fn stages_of(order: &Order<'_>) -> String {
+    stages(order.compression.unwrap_or(order.engine.compression()), order.encryption)
+}
+
+/// The command lines of a backup of one store, whose bytes pass through these stages; `attached` when it is somebody's.
+pub fn backup(engine: &dyn Engine, target: &Target, attached: Option<&Attachment>, stages: &str) -> Vec<String> {
+    backup_with(engine, target, attached, stages, None)
 }
 
 /// The same with other extras than the engine's own.
@@ -129,6 +146,7 @@ fn backup_with(
     engine: &dyn Engine,
     target: &Target,
     attached: Option<&Attachment>,
+    stages: &str,
     extras: Option<Vec<(&'static str, Exec)>>,
 ) -> Vec<String> {
     let mut lines = Vec::new();
@@ -153,9 +171,9 @@ fn backup_with(
         Snapshot::Copy { exec, census, .. } => lines.extend([line(&exec), line(&census)]),
         Snapshot::OnTheWay { .. } => {}
     }
-    lines.push(format!("{} | compress | sha256 > {{set}}", line(&engine.dump(&target))));
+    lines.push(format!("{} | {stages}", line(&engine.dump(&target))));
     for (name, exec) in extras.unwrap_or_else(|| engine.extras(&target)) {
-        lines.push(format!("{} | compress | sha256 > {{set}} ({name})", line(&exec)));
+        lines.push(format!("{} | {stages} ({name})", line(&exec)));
     }
     match engine.snapshot(&target) {
         Snapshot::OnTheWay { census, release } => lines.extend([line(&census), line(&release)]),
@@ -169,7 +187,7 @@ fn backup_with(
 ///
 /// # Errors
 /// The engine takes no archive of this content.
-pub fn adopt(engine: &dyn Engine, store: &Store, content: Content) -> Result<Vec<String>, Refusal> {
+pub fn adopt(engine: &dyn Engine, store: &Store, content: Content, stages: &str) -> Result<Vec<String>, Refusal> {
     let mut target = engine.owned_target(store);
     "{scratch}".clone_into(&mut target.scratch);
     let none = || Fingerprint { bytes: 0, sha256: "{digest}".to_owned() };
@@ -191,7 +209,7 @@ pub fn adopt(engine: &dyn Engine, store: &Store, content: Content) -> Result<Vec
     lines.extend(acts(&asked));
     let all = [adoption.before, adoption.content, adoption.after].concat();
     lines.extend(acts(&all).into_iter().map(|line| line.replace("{set}/data", "{archive}")));
-    lines.extend(backup_with(engine, &adoption.source, None, Some(adoption.extras)));
+    lines.extend(backup_with(engine, &adoption.source, None, stages, Some(adoption.extras)));
     Ok(lines)
 }
 

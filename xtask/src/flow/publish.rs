@@ -156,9 +156,12 @@ impl Published {
         summary.extend(self.files.iter().map(|file| format!("wrote {}\n", file.display())));
         let problems: String = self.problems.iter().map(|p| format!("PROBLEM: {p}\n")).collect();
         let annotations = if sinks.in_actions { all(Destination::Annotations) } else { String::new() };
-        let mut closing = format!("\n{}", all(Destination::Closing));
+        let mut closing = all(Destination::Closing);
         if !self.problems.is_empty() && !exits_red {
             closing.push_str("BUT the report could not be told in full (PROBLEM, on standard error): exit code 3.\n");
+        }
+        if !closing.is_empty() {
+            closing.insert(0, '\n');
         }
         let words = [guard(summary), annotations, guard(closing)].concat();
         let mut told = vec![say(sinks.stderr, &guard(problems))];

@@ -35,6 +35,11 @@ pub struct Verified {
     pub took: Vec<(Level, f64)>,
 }
 
+/// It was restored, and what came back is not what was counted, or nothing came back: known to be wrong.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Unequal(pub String);
+
 /// Verifies one set up to this level.
 pub fn verify(world: &World, stack: &Stack, vault: &Vault, id: &str, wanted: Level, engines: Engines) -> Verified {
     let mut verified = Verified { id: id.to_owned(), reached: None, stopped_by: None, took: Vec::new() };
@@ -145,6 +150,9 @@ fn restored(world: &World, stack: &Stack, set: &BackupSet, engines: Engines) -> 
         };
         match drill(world, &order).outcome {
             Outcome::Passed => {}
+            Outcome::Failed(why) if why.exit_code.is_none() => {
+                return Err(Unequal(format!("restore {}: {}", store.name, why.message)).into());
+            }
             Outcome::Failed(why) | Outcome::Broken(why) | Outcome::Skipped(why) => {
                 let kind = why.exit_code.and_then(|code| RefusalKind::from_exit_code(i32::from(code)));
                 let message = format!("restore {}: {}", store.name, why.message);

@@ -78,7 +78,8 @@ pub fn plan(stack: &Stack, args: &Args) -> Result<String> {
     let Some(content) = content else { return Ok(text) };
     let (store, engine) = chosen(stack, args, content)?;
     text.push_str(&format!("  {}\n", store.name));
-    for line in plan::adopt(engine, store, content)? {
+    let stages = plan::stages(stack.backups.compression, &stack.backups.protection.encryption);
+    for line in plan::adopt(engine, store, content, &stages)? {
         text.push_str(&format!("    {line}\n"));
     }
     Ok(text)

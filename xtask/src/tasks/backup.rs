@@ -5,8 +5,10 @@ use crate::archive::access::Access;
 use crate::archive::vault::Vault;
 use crate::domain::artifact::Component;
 use crate::domain::deed::{Deed, What};
+use crate::domain::display::plural;
 use crate::domain::engine::{Engine, Target};
 use crate::domain::outcome::{Outcome, Why};
+use crate::domain::protection::Encryption;
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::domain::site::Attachment;
 use crate::domain::stack::Stack;
@@ -14,6 +16,7 @@ use crate::domain::store::{Location, Store};
 use crate::engines;
 use crate::flow::audit;
 use crate::flow::backup::{Source, Taken, Terms, backup_of};
+use crate::flow::plan;
 use crate::flow::visit;
 use crate::flow::world::World;
 use crate::ports::Site;
@@ -40,6 +43,13 @@ pub struct Args {
 /// As [`run`], for what is wrong with the configuration.
 pub fn plan(stack: &Stack, args: &Args) -> Result<String> {
     let mut text = format!("back up {} into {}\n", stack.name, stack.backups.vault.display());
+    let protection = &stack.backups.protection;
+    let stages = plan::stages(stack.backups.compression, &protection.encryption);
+    text.push_str(&format!("  {}\n", readers(&protection.encryption)));
+    text.push_str(match &protection.signing_key {
+        Some(_) => "  its manifest is signed\n",
+        None => "  its manifest is not signed: no signing_key is named\n",
+    });
     let chosen = chosen(stack, args)?;
     if chosen.len() > 1 {
         text.push_str("  every snapshot is held before anything is read; databases are read first, folders last\n");
@@ -47,11 +57,21 @@ pub fn plan(stack: &Stack, args: &Args) -> Result<String> {
     for (store, engine) in chosen {
         let to = attached(stack, store)?;
         text.push_str(&format!("  {}\n", store.name));
-        for line in crate::flow::plan::backup(engine, &engine.attached_target(store), Some(&to)) {
+        for line in plan::backup(engine, &engine.attached_target(store), Some(&to), &stages) {
             text.push_str(&format!("    {line}\n"));
         }
     }
     Ok(text)
+}
+
+/// Who will be able to read a set.
+fn readers(encryption: &Encryption) -> String {
+    match encryption {
+        Encryption::Recipients(all) => format!("encrypted (age) for {}", plural(all.len(), "recipient")),
+        Encryption::Passphrase(_) => "encrypted (age) with a passphrase".to_owned(),
+        Encryption::Off => "not encrypted: encryption is off".to_owned(),
+        Encryption::Undecided => "not encrypted: nobody said whether it should be".to_owned(),
+    }
 }
 
 /// A store and the place where it was visited.
@@ -106,10 +126,10 @@ pub fn run(world: &World, stack: &Stack, args: &Args, json: bool, out: &mut dyn 
     let rows: u64 = set.manifest.components.iter().map(|c| c.census.rows()).sum();
     writeln!(
         out,
-        "{}  {} stores, {} rows, {} bytes stored of {}, in {:.2} s",
+        "{}  {}, {}, {} bytes stored of {}, in {:.2} s",
         record.id,
-        set.manifest.components.len(),
-        rows,
+        plural(set.manifest.components.len(), "store"),
+        plural(usize::try_from(rows)?, "row"),
         record.stored_bytes,
         record.plain_bytes,
         record.seconds

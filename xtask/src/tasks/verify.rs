@@ -1,15 +1,19 @@
 //! `cargo xtask verify`: says how much is known of a stack's backup sets, as a level, never as "ok".
 
+mod told;
+
 use crate::archive::access::Access;
 use crate::archive::vault::Vault;
 use crate::domain::deed::{Deed, What};
 use crate::domain::level::Level;
+use crate::domain::report::Report;
 use crate::domain::stack::Stack;
-use crate::exit_code::{self, FAILED, PASSED};
+use crate::exit_code;
 use crate::flow::audit;
 use crate::flow::verify::{Verified, verify};
 use crate::flow::world::World;
 use crate::tasks::adopt::{Opening, is_archive, private_set};
+use crate::tasks::verify::told::Told;
 use crate::{archive, engines};
 use anyhow::Result;
 use std::io::Write;
@@ -44,6 +48,14 @@ pub fn plan(stack: &Stack, args: &Args) -> String {
     text
 }
 
+/// What was told, and what ended it.
+pub struct Done {
+    /// For files and CI: a check a set, and one whether sets and catalog agree.
+    pub report: Report,
+    /// What kept the sets from being looked at; it stands in the report too.
+    pub error: Option<anyhow::Error>,
+}
+
 /// Verifies and says how far each set came. As JSON: `{"stack", "wanted", "sets": [{"id", "reached", "why", "seconds"}],
 /// "contradictions"}`.
 pub fn run(
@@ -53,20 +65,45 @@ pub fn run(
     environment: &dyn Fn(&str) -> Option<String>,
     json: bool,
     out: &mut dyn Write,
-) -> Result<u8> {
+) -> Done {
+    let mut told = Told::new(world, stack, args.level);
+    let error = asked(world, stack, args, environment, (json, out), &mut told).err();
+    if let Some(error) = &error {
+        told.nothing(&args.which, error);
+    }
+    Done { report: told.report(world), error }
+}
+
+fn asked(
+    world: &World,
+    stack: &Stack,
+    args: &Args,
+    environment: &dyn Fn(&str) -> Option<String>,
+    (json, out): (bool, &mut dyn Write),
+    told: &mut Told,
+) -> Result<()> {
     if is_archive(&args.which) {
         let archive = private_set(world, stack, (&args.which, args.store.as_ref()), &args.opening, environment)?;
+        told.note(format!("{} of {} is made of {}", archive.id, archive.store, args.which));
+        archive.said.lines().for_each(|line| told.note(line.trim().to_owned()));
         if !json {
             write!(out, "{}", archive.said)?;
         }
         let args = Args { which: archive.id.clone(), ..args.clone() };
-        return sets(world, stack, &args, &archive.vault, json, out);
+        return sets(world, stack, &args, &archive.vault, (json, out), told);
     }
     let vault = Vault::with(&stack.backups.vault, Access::of(&stack.backups.protection)?);
-    sets(world, stack, args, &vault, json, out)
+    sets(world, stack, args, &vault, (json, out), told)
 }
 
-fn sets(world: &World, stack: &Stack, args: &Args, vault: &Vault, json: bool, out: &mut dyn Write) -> Result<u8> {
+fn sets(
+    world: &World,
+    stack: &Stack,
+    args: &Args,
+    vault: &Vault,
+    (json, out): (bool, &mut dyn Write),
+    told: &mut Told,
+) -> Result<()> {
     let ids = match args.which.as_str() {
         "all" => vault.list()?.into_iter().map(|listed| listed.id).collect(),
         // What is not there at all is no set that failed.
@@ -78,12 +115,15 @@ fn sets(world: &World, stack: &Stack, args: &Args, vault: &Vault, json: bool, ou
         vault.outline("latest")?;
     }
     let sets: Vec<Verified> = ids.iter().map(|id| verify(world, stack, vault, id, args.level, engines::find)).collect();
-    sets.iter().for_each(|set| audit::note(world, vault, deed(stack, set)));
+    for set in &sets {
+        audit::note(world, vault, deed(stack, set));
+        told.set(set);
+    }
     let contradictions = vault.contradictions()?;
-    let code = code(&sets, &contradictions);
+    told.contradictions(&contradictions);
     if json {
         writeln!(out, "{:#}", document(stack, args, &sets, &contradictions))?;
-        return Ok(code);
+        return Ok(());
     }
     for set in &sets {
         tell(set, args.level, out)?;
@@ -93,18 +133,17 @@ fn sets(world: &World, stack: &Stack, args: &Args, vault: &Vault, json: bool, ou
     }
     let protection = &stack.backups.protection;
     if protection.trusted.is_empty() {
-        writeln!(
-            out,
-            "note: nobody can know who made these sets: no trusted_signers are named for stack {}",
-            stack.name
-        )?;
+        let note =
+            format!("nobody can know who made these sets: no trusted_signers are named for stack {}", stack.name);
+        writeln!(out, "note: {note}")?;
+        told.note(note);
     }
     let reached = sets.iter().filter(|set| set.reached == Some(args.level)).count();
     match sets.len() - reached {
         0 => writeln!(out, "{reached} of {reached} sets reached {}: {}", args.level, args.level.about())?,
         short => writeln!(out, "{short} of {} sets did NOT reach {}", sets.len(), args.level)?,
     }
-    Ok(code)
+    Ok(())
 }
 
 fn deed(stack: &Stack, set: &Verified) -> Deed {
@@ -117,16 +156,6 @@ fn newest(vault: &Vault) -> Result<String> {
     match all.iter().rev().find(|listed| archive::manifest::is_id(&listed.id)) {
         Some(listed) => Ok(listed.id.clone()),
         None => vault.outline("latest").map(|(_, public)| public.outline.id),
-    }
-}
-
-/// The first set that stopped says the code; contradictions are a failure of their own.
-fn code(sets: &[Verified], contradictions: &[String]) -> u8 {
-    let stopped = sets.iter().find_map(|set| set.stopped_by.as_ref());
-    match stopped {
-        Some(error) => exit_code::of(error),
-        None if contradictions.is_empty() => PASSED,
-        None => FAILED,
     }
 }
 

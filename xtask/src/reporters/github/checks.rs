@@ -17,11 +17,12 @@ pub fn rows(report: &Report) -> Vec<String> {
             [] => check.outcome.why().map(|why| why.message.clone()).into_iter().chain(check.seen.clone()).collect(),
             findings => findings.iter().map(|f| format!("{} (hint: {})", f.sentence(), f.next)).collect(),
         };
+        let of = check.set.as_ref().map(|set| format!(" of {set}")).unwrap_or_default();
         all.push(format!(
             "| **{}** | {} | {} | {} |\n",
             check.word().to_uppercase(),
             escape(&check.stack),
-            escape(&check.id),
+            escape(&format!("{}{of}", check.id)),
             escape(&said.join("; "))
         ));
     }

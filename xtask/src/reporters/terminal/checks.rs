@@ -35,6 +35,7 @@ fn one(check: &CheckRecord, style: &Style) -> Vec<String> {
     let word = style.paint(colour, &word.to_uppercase());
     let mut lines = vec![format!("{word}{gap}{:<12}  {}", check.id, one_line(&check.title))];
     let under = |text: &str| indented(text, 9, style);
+    lines.extend(check.set.iter().flat_map(|set| under(&format!("set {set}"))));
     for finding in check.findings.iter().take(FINDINGS) {
         lines.extend(under(&finding.sentence()));
         for (n, line) in wrap(&finding.next, style.width.saturating_sub(17)).iter().enumerate() {
