@@ -63,7 +63,7 @@ fn a_set_says_under_which_configuration_it_was_made_and_never_a_value_of_it() {
 }
 
 #[test]
-fn stores_that_are_too_far_apart_are_a_failed_check_of_a_set_that_is_kept() {
+fn flaw_48_stores_that_are_too_far_apart_are_a_failed_check_of_a_set_that_is_kept() {
     let desk = desk("0s");
     let said = desk.ends(1, &["backup", "shop"]);
     assert!(

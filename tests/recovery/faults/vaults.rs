@@ -43,7 +43,7 @@ fn a_vault_that_cannot_be_written_is_refused_and_what_it_holds_stays_sound() {
 
     let below = vault.path().join("new/vault");
     let result = rig.backup_into(&below, &store, site.as_ref(), &at);
-    refused(result, RefusalKind::Storage, &["cannot create", "new/vault"], "mount it writable");
+    refused(result, RefusalKind::Storage, &["cannot create", "mounted/new"], "mount it writable");
 }
 
 #[test]
