@@ -21,6 +21,7 @@ pub mod docker_server;
 mod files;
 mod full_disk;
 pub mod killed;
+mod lies;
 mod races;
 mod retention;
 mod rig;

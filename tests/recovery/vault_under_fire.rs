@@ -41,7 +41,7 @@ fn back_up(
     };
     let component = Component {
         store: "db".to_owned(),
-        engine: "sqlite".to_owned(),
+        engine: "opaque".to_owned(),
         as_of_window_ms: None,
         consistent_as_of: NOW.to_owned(),
         consistency: Consistency::Snapshot,

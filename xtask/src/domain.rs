@@ -19,6 +19,7 @@ pub mod exchange;
 pub mod exec;
 pub mod fact;
 pub mod foreign;
+pub mod form;
 pub mod judgement;
 pub mod landscape;
 pub mod level;

@@ -36,6 +36,14 @@ pub fn database(path: &Path, kib: u32) {
     .unwrap();
 }
 
+/// So many random KiB more.
+pub fn more(path: &Path, kib: u32) {
+    let there = rusqlite::Connection::open(path).unwrap();
+    let insert = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+                  INSERT INTO notes (text) SELECT randomblob(1024) FROM n";
+    there.execute(insert, [kib]).unwrap();
+}
+
 #[test]
 fn a_file_that_is_no_database_with_rows_is_refused_by_name_and_leaves_no_backup() {
     let rig = Rig::folders();

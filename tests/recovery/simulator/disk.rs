@@ -124,7 +124,7 @@ impl Disk for SimDisk {
     }
 
     fn free_bytes(&self, _path: &Path) -> Option<u64> {
-        Some(0)
+        Some(if self.machine.is_full(self.process) { 0 } else { 1 << 40 })
     }
 }
 

@@ -5,7 +5,7 @@ use super::disk::SimDisk;
 use super::faults::{Fault, Tally};
 use super::machine::{Ended, Machine, Plan};
 use super::sabotage::Sabotage;
-use super::world::{CANARY, Heard, SimClock, SimSite, VERBS};
+use super::world::{CANARY, Heard, SimClock, SimSite, VERBS, artifact};
 use anyhow::Result;
 use fastrand::Rng;
 use std::collections::{BTreeMap, BTreeSet};
@@ -218,6 +218,7 @@ impl History {
             data.resize(CANARY.len() + size, 0);
             self.rng.fill(&mut data[CANARY.len()..]);
             let engine = self.stack.stores[at].engine.clone();
+            let data = artifact(&engine, &data);
             content.insert(self.stack.stores[at].name.clone(), data.clone());
             let verbs = VERBS.iter().find(|(name, _)| *name == engine).map_or(&[][..], |(_, verbs)| verbs);
             let trouble = trouble.filter(|_| at == which).map(|fault| (fault, self.verb(fault, verbs)));

@@ -113,6 +113,11 @@ impl Machine {
         self.state.lock().unwrap()
     }
 
+    /// Whether this process finds no space any more.
+    pub fn is_full(&self, process: u32) -> bool {
+        self.state().processes.get(&process).is_some_and(|p| p.lasting == Some(Fault::Full))
+    }
+
     /// A new process.
     pub fn start(&self, plan: Option<Plan>) -> u32 {
         let mut state = self.state();

@@ -110,7 +110,14 @@ impl Site for SimSite {
             Some(Fault::ProducerExit) => (exit.code, exit.stderr) = (1, "error: something went wrong\n".to_owned()),
             Some(Fault::ProducerKilled) => exit.code = 137,
             Some(Fault::ProducerLies) => exit.declared_bytes = Some(said.len() as u64 + 1),
-            Some(Fault::ProducerCut) => said.truncate(said.len() / 2),
+            Some(Fault::ProducerCut) => {
+                // Half of the liars stand by their half.
+                let liar = said.iter().fold(0, |sum: u8, byte| sum.wrapping_add(*byte)) % 2 == 0;
+                said.truncate(said.len() / 2);
+                if liar {
+                    exit.declared_bytes = Some(said.len() as u64);
+                }
+            }
             Some(Fault::ProducerBreaks) => {
                 said.truncate(said.len() / 2);
                 breaks = true;
@@ -142,6 +149,31 @@ impl Site for SimSite {
     fn scratch(&self) -> String {
         "/scratch".to_owned()
     }
+}
+
+/// These bytes as an artifact of this engine: all of one, as far as its form says.
+pub fn artifact(engine: &str, data: &[u8]) -> Vec<u8> {
+    let mut whole = if engine == "sqlite" {
+        let pages = (100 + data.len()).div_ceil(512) as u32;
+        let mut head = b"SQLite format 3\0\x02\0\x01\x01".to_vec();
+        head.resize(100, 0);
+        head[24..28].copy_from_slice(&1u32.to_be_bytes());
+        head[28..32].copy_from_slice(&pages.to_be_bytes());
+        head[92..96].copy_from_slice(&1u32.to_be_bytes());
+        head
+    } else {
+        let mut header = tar::Header::new_ustar();
+        header.set_path("data").expect("a short name");
+        header.set_size(data.len() as u64);
+        header.set_cksum();
+        header.as_bytes().to_vec()
+    };
+    whole.extend_from_slice(data);
+    whole.resize(whole.len().next_multiple_of(512), 0);
+    if engine != "sqlite" {
+        whole.resize(whole.len() + 1024, 0);
+    }
+    whole
 }
 
 fn census(data: &[u8]) -> String {

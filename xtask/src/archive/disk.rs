@@ -36,6 +36,10 @@ pub trait Disk: Debug + Send + Sync {
     fn remove_all(&self, path: &Path) -> io::Result<()>;
     /// Free bytes for this user on the file system that holds `path`, or its folder when it is not there yet.
     fn free_bytes(&self, path: &Path) -> Option<u64>;
+    /// As [`Disk::free_bytes`], for the number of files; `None` too where nobody counts them.
+    fn free_files(&self, _path: &Path) -> Option<u64> {
+        None
+    }
 }
 
 /// Whether a link in the last part of a path is followed.

@@ -16,10 +16,12 @@ mod sql;
 mod sqlite;
 mod tar;
 mod toc;
+mod whole;
 mod zstd;
 
 pub use fault::carried;
 pub use tar::sum_is_right as tar_sum_is_right;
+pub use whole::whole;
 
 use crate::domain::artifact::Fingerprint;
 use crate::domain::foreign::{Content, Derivation, Findings, Said, Unknown};

@@ -4,8 +4,10 @@
 use super::checked::Checked;
 use super::digest::Tally;
 use super::disk::{self, Disk, HostDisk, Opened};
+use super::foreign;
 use super::set_key::SetKey;
 use crate::domain::artifact::{Fingerprint, StoredFile};
+use crate::domain::form::Form;
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::domain::stack::Compression;
 use anyhow::{Context, Result};
@@ -91,15 +93,32 @@ pub(super) fn open_on(
 /// # Errors
 /// As [`open`] and its reader.
 pub fn verify(path: &Path, file: &StoredFile, key: Option<&SetKey>) -> Result<()> {
-    verify_on(&HostDisk, path, file, key)
+    verify_on(&HostDisk, path, file, key, None)
 }
 
-/// As [`verify`], on this disk.
-pub(super) fn verify_on(on: &dyn Disk, path: &Path, file: &StoredFile, key: Option<&SetKey>) -> Result<()> {
+/// As [`verify`], on this disk; and what was stored has to be all of this form.
+///
+/// # Errors
+/// `BadArtifact` when the bytes are those that were stored, and only a part of what they should be.
+pub(super) fn verify_on(
+    on: &dyn Disk,
+    path: &Path,
+    file: &StoredFile,
+    key: Option<&SetKey>,
+    form: Option<Form>,
+) -> Result<()> {
     let mut reader = Checked::open(on, path, file, key)?;
+    let formed = form.map_or(Ok(()), |form| foreign::whole(form, &mut reader));
+    // What damaged bytes look like says nothing: the digests go first.
     let mut buffer = vec![0; CHUNK];
     while reader.read(&mut buffer)? > 0 {}
-    Ok(())
+    formed.map_err(|error| match Refusal::within(&error).filter(|refusal| refusal.kind == RefusalKind::BadArtifact) {
+        Some(why) => {
+            let hint = "what was stored was a part only: use another set, and back up again";
+            Refusal::new(RefusalKind::BadArtifact, format!("{}: {}", file.file, why.message), hint).into()
+        }
+        None => error,
+    })
 }
 
 fn pump(

@@ -8,6 +8,7 @@ use super::reading::Reading;
 use super::set_key::SetKey;
 use super::{digest, pipeline, signature};
 use crate::domain::artifact::{Manifest, Outline, StoredFile};
+use crate::domain::form::Form;
 use crate::domain::refusal::Refusal;
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;
@@ -66,10 +67,11 @@ impl BackupSet {
         pipeline::open_on(self.disk.as_ref(), &self.folder.join(&file.file), file, self.key.as_ref())
     }
 
-    /// Reads the manifest and every file again and compares all sizes and digests. Returns the stored bytes read.
+    /// Reads the manifest and every file again, compares all sizes and digests, and follows every archive to its end. Returns the
+    /// stored bytes read.
     ///
     /// # Errors
-    /// `Refusal` of kind `Integrity` or `Storage`.
+    /// `Refusal` of kind `Integrity` or `Storage`; `BadArtifact` when what was stored is only a part of an archive.
     pub fn verify(&self) -> Result<u64> {
         let on = self.disk.as_ref();
         let found = sound(on, &self.folder, &self.manifest.id, &Access::default());
@@ -83,8 +85,9 @@ impl BackupSet {
             return Err(disk::damaged(&self.folder, "the manifest is no longer the one that was listed").into());
         }
         let mut bytes = 0;
-        for file in found.components.iter().flat_map(|c| &c.files) {
-            pipeline::verify_on(on, &self.folder.join(&file.file), file, self.key.as_ref())
+        for (component, file) in found.components.iter().flat_map(|c| c.files.iter().map(move |file| (c, file))) {
+            let form = Form::of(&component.engine, &file.role);
+            pipeline::verify_on(on, &self.folder.join(&file.file), file, self.key.as_ref(), form)
                 .with_context(|| format!("verify {}", self.manifest.id))?;
             bytes += file.stored.bytes;
         }

@@ -11,9 +11,12 @@ use super::reading::Reading;
 use super::set::{BackupSet, sound};
 use super::set_key::{SCHEME, SetKey};
 use super::{digest, pipeline, signature};
-use crate::domain::artifact::{Manifest, Seal, StoredFile};
+use crate::domain::artifact::{Component, ComponentOutline, Manifest, Outline, Role, Seal, StoredFile};
+use crate::domain::form::Form;
+use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::domain::stack::Compression;
 use anyhow::{Context, Result, ensure};
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,6 +31,7 @@ pub struct Staging {
     sequence: u64,
     stack: String,
     previous: Option<String>,
+    usual: BTreeMap<String, Took>,
     key: Option<SetKey>,
     access: Arc<Access>,
     /// Whether it is to be left to the next run that begins.
@@ -41,6 +45,26 @@ pub(super) struct Standing<'a> {
     pub(super) stack: &'a str,
     /// SHA-256 of the manifest of the set before it.
     pub(super) previous: Option<String>,
+    /// What each store took in the newest set that holds it.
+    pub(super) usual: BTreeMap<String, Took>,
+}
+
+/// What a store took of the disk in one set.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Took {
+    pub(super) bytes: u64,
+    pub(super) files: u64,
+}
+
+impl Took {
+    /// By store, of sets that are given oldest first.
+    pub(super) fn usual<'a>(sets: impl Iterator<Item = &'a Outline>) -> BTreeMap<String, Self> {
+        let of = |c: &ComponentOutline| Self {
+            bytes: c.files.iter().map(|f| f.stored.bytes).sum(),
+            files: c.files.len() as u64,
+        };
+        sets.flat_map(|set| &set.components).map(|c| (c.store.clone(), of(c))).collect()
+    }
 }
 
 impl std::fmt::Debug for Staging {
@@ -58,7 +82,7 @@ impl Staging {
         access: Arc<Access>,
         lock: Lock,
     ) -> Result<Self> {
-        let Standing { id, stack, previous } = standing;
+        let Standing { id, stack, previous, usual } = standing;
         let key = access.encryption.is_on().then(SetKey::generate);
         let folder = vault.join(name);
         disk.make_folder(&folder).map_err(|e| disk::storage(&*disk, &e, "create", &folder, None))?;
@@ -72,6 +96,7 @@ impl Staging {
             sequence,
             stack,
             previous,
+            usual,
             key,
             access,
             left: AtomicBool::new(false),
@@ -94,6 +119,42 @@ impl Staging {
         self.key.as_ref()
     }
 
+    /// Whether the disk has at least the room that these stores took the last time. A store of which there is no set yet takes a file
+    /// of unknown size: how far it can be compressed is not known before.
+    ///
+    /// # Errors
+    /// `Refusal` of kind `Storage`, with what is needed and what is free. A disk that does not say what is free is not refused.
+    pub fn has_room_for<'a>(&self, stores: impl Iterator<Item = &'a str>) -> Result<(), Refusal> {
+        let on = self.disk.as_ref();
+        self.fits((on.free_bytes(&self.vault), on.free_files(&self.vault)), stores)
+    }
+
+    /// As [`Staging::has_room_for`], with so many bytes and files free.
+    pub(super) fn fits<'a>(
+        &self,
+        (bytes, files): (Option<u64>, Option<u64>),
+        stores: impl Iterator<Item = &'a str>,
+    ) -> Result<(), Refusal> {
+        // Manifest and digest come on top.
+        let needed = stores.fold(Took { bytes: 0, files: 2 }, |sum, store| {
+            let took = self.usual.get(store).copied().unwrap_or(Took { bytes: 0, files: 1 });
+            Took { bytes: sum.bytes.saturating_add(took.bytes), files: sum.files.saturating_add(took.files) }
+        });
+        let kinds = [("bytes", bytes, needed.bytes), ("files", files, needed.files)];
+        let short = kinds.into_iter().find_map(|(unit, free, wants)| Some((unit, free.filter(|f| *f < wants)?, wants)));
+        let Some((unit, free, wants)) = short else { return Ok(()) };
+        let (vault, stack) = (self.vault.display(), &self.stack);
+        Err(Refusal::new(
+            RefusalKind::Storage,
+            format!(
+                "the last set of these stores took {wants} {unit}, and {vault} has {free} {unit} free: nothing was begun"
+            ),
+            format!(
+                "free space there (`cargo xtask prune {stack}` shows what may go), or point `vault:` in recovery.yaml at a larger disk"
+            ),
+        ))
+    }
+
     /// Where a file of the set is to be stored; `file` is a plain name, which `commit` checks.
     pub fn path(&self, file: &str) -> PathBuf {
         self.folder.join(file)
@@ -113,17 +174,26 @@ impl Staging {
         pipeline::store_on(self.disk.as_ref(), from, &self.path(file), compression, self.key(), progress)
     }
 
-    /// Makes the set exist: manifest and digest are written, everything made durable, every artifact read back and compared,
-    /// and the folder gets its final name by one rename that replaces nothing. What the manifest says of encryption and of the set
-    /// before this one is filled in here.
+    /// Makes the set exist: manifest and digest are written, everything made durable, every artifact read back, compared and followed
+    /// to its end, and the folder gets its final name by one rename that replaces nothing. What the manifest says of encryption and of
+    /// the set before this one is filled in here.
     ///
     /// # Errors
-    /// Anything wrong leaves no set: a manifest that is not this staging's or does not fit the files, `Integrity`, `Storage`.
+    /// Anything wrong leaves no set: a manifest that is not this staging's or does not fit the files, `Integrity`, `Storage`,
+    /// `Producer` when an archive is cut short although whoever wrote it said that all went well.
     pub fn commit(self, manifest: Manifest) -> Result<BackupSet> {
-        self.publish(manifest).with_context(|| format!("commit backup set {}", self.id))
+        self.publish(manifest, Form::of).with_context(|| format!("commit backup set {}", self.id))
     }
 
-    fn publish(&self, mut manifest: Manifest) -> Result<BackupSet> {
+    /// As [`Staging::commit`], whatever the archives hold: for sets that are made to be found wrong.
+    ///
+    /// # Errors
+    /// As [`Staging::commit`], less `Producer`.
+    pub fn commit_whatever_it_holds(self, manifest: Manifest) -> Result<BackupSet> {
+        self.publish(manifest, |_, _| None).with_context(|| format!("commit backup set {}", self.id))
+    }
+
+    fn publish(&self, mut manifest: Manifest, form: fn(&str, &Role) -> Option<Form>) -> Result<BackupSet> {
         let ours = (manifest.id.as_str(), manifest.sequence, manifest.stack.as_str());
         ensure!(
             ours == (&self.id, self.sequence, &self.stack),
@@ -156,8 +226,11 @@ impl Staging {
         let on = self.disk.as_ref();
         let written = sound(on, &self.folder, &self.id, &self.access);
         let written = written.map_err(|why| disk::damaged(&self.folder, &why))?;
-        for file in manifest.components.iter().flat_map(|c| &c.files) {
-            settle(on, &self.folder.join(&file.file), file, self.key.as_ref())?;
+        for component in &manifest.components {
+            for file in &component.files {
+                let settled = self.settle(file, form(&component.engine, &file.role));
+                settled.map_err(|error| half(component, error))?;
+            }
         }
         disk::sync_folder(on, &self.folder)?;
         let reading = Arc::new(Reading::begin(on, &self.folder)?);
@@ -178,6 +251,15 @@ impl Staging {
     fn record(&self, name: &str, bytes: &[u8]) -> Result<()> {
         disk::write_new(self.disk.as_ref(), &self.folder.join(name), bytes)
     }
+
+    /// Makes a file durable, whoever wrote it, and reads it back from the disk rather than from memory where that can be asked for.
+    fn settle(&self, file: &StoredFile, form: Option<Form>) -> Result<()> {
+        let (on, path) = (self.disk.as_ref(), self.folder.join(&file.file));
+        let mut opened = disk::open(on, &path)?;
+        opened.sync().map_err(|e| disk::storage(on, &e, "make durable", &path, None))?;
+        opened.forget();
+        pipeline::verify_on(on, &path, file, self.key.as_ref(), form)
+    }
 }
 
 impl Drop for Staging {
@@ -189,10 +271,12 @@ impl Drop for Staging {
     }
 }
 
-/// Makes a file durable, whoever wrote it, and reads it back from the disk rather than from memory where that can be asked for.
-fn settle(on: &dyn Disk, path: &Path, file: &StoredFile, key: Option<&SetKey>) -> Result<()> {
-    let mut opened = disk::open(on, path)?;
-    opened.sync().map_err(|e| disk::storage(on, &e, "make durable", path, None))?;
-    opened.forget();
-    pipeline::verify_on(on, path, file, key)
+/// What was read back is what was stored: if it is only a part, no more was ever written.
+fn half(of: &Component, error: anyhow::Error) -> anyhow::Error {
+    let part = |refusal: &&Refusal| refusal.kind == RefusalKind::BadArtifact;
+    let Some(why) = Refusal::within(&error).filter(part) else { return error };
+    let what = format!("what was written for {} ended well, and is not whole: {}", of.store, why.message);
+    let hint =
+        "run it again; if it stays, look at the producer's own log, and whether it is the program that it should be";
+    Refusal::new(RefusalKind::Producer, what, hint).into()
 }

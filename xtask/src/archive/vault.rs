@@ -10,7 +10,7 @@ use super::reading::Reading;
 pub use super::set::BackupSet;
 use super::set::{sound, verify_stored};
 pub use super::staging::Staging;
-use super::staging::Standing;
+use super::staging::{Standing, Took};
 use super::{audit, catalog};
 use crate::domain::artifact::Outline;
 use crate::domain::refusal::{Refusal, RefusalKind};
@@ -121,7 +121,8 @@ impl Vault {
         }
         let sequence = names.iter().filter_map(|n| Id::parse(n)).map(|id| id.sequence).max().unwrap_or(0) + 1;
         let previous = previous(&names, &sets, &lines.unwrap_or_default());
-        let standing = Standing { id: Id::new(second, sequence), stack, previous };
+        let usual = Took::usual(sets.iter().map(|set| &set.outline));
+        let standing = Standing { id: Id::new(second, sequence), stack, previous, usual };
         let name = format!("{PARTIAL}{run}");
         Staging::make(Arc::clone(&self.disk), &self.folder, &name, standing, Arc::clone(&self.access), lock)
     }
@@ -330,3 +331,5 @@ fn missing(vault: &Path, which: &str, ids: &[&str]) -> Refusal {
 mod protected;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod whole;

@@ -83,6 +83,10 @@ pub fn backup_of(world: &World, stack: &str, sources: &[Source<'_>], vault: &Vau
     let begun = world.clock.now();
     let started = world.clock.wall();
     let staging = vault.begin(stack, &world.run, started)?;
+    // What an archive of another tool takes was never seen here.
+    if terms.provenance.is_none() {
+        staging.has_room_for(sources.iter().map(|source| source.store.name.as_str()))?;
+    }
     let failed = |source: &Source<'_>| format!("back up {}", source.store.name);
     let mut order: Vec<(usize, &Source<'_>)> = sources.iter().enumerate().collect();
     order.sort_by_key(|(_, source)| turn(&source.engine.snapshot(source.target)));

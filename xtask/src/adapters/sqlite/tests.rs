@@ -4,6 +4,7 @@ use super::*;
 use crate::adapters::data_tool::tests::Said;
 use crate::domain::census::Census;
 
+mod exchanges;
 mod repairs;
 mod restores;
 mod snapshots;

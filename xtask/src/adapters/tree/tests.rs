@@ -5,6 +5,7 @@ use crate::adapters::data_tool::tests::Said;
 use crate::domain::census::Census;
 use crate::domain::refusal::{Refusal, RefusalKind};
 
+mod exchanges;
 mod hostile;
 mod rounds;
 

@@ -60,6 +60,12 @@ impl Disk for HostDisk {
         let at = statvfs(path).or_else(|e| path.parent().map_or(Err(e), statvfs)).ok()?;
         Some(at.f_bavail.saturating_mul(at.f_frsize))
     }
+
+    fn free_files(&self, path: &Path) -> Option<u64> {
+        let at = statvfs(path).or_else(|e| path.parent().map_or(Err(e), statvfs)).ok()?;
+        // A file system that makes its inodes as it goes says that it has none at all.
+        (at.f_files > 0).then_some(at.f_favail)
+    }
 }
 
 fn opened(options: &mut OpenOptions, flags: OFlags, path: &Path) -> io::Result<Box<dyn Opened>> {

@@ -29,7 +29,7 @@ pub(super) fn manifest(staging: &Staging, files: Vec<StoredFile>) -> Manifest {
         finished_at: noon().to_string(),
         components: vec![Component {
             store: "db".to_owned(),
-            engine: "sqlite".to_owned(),
+            engine: "opaque".to_owned(),
             as_of_window_ms: None,
             consistent_as_of: noon().to_string(),
             consistency: Consistency::Snapshot,
