@@ -88,6 +88,11 @@ impl Vault {
         self.on().folder(&self.folder, Links::Followed).map_err(|e| disk::reading(&e, &self.folder))
     }
 
+    /// Whether no key was given that could open a set.
+    pub fn keyless(&self) -> bool {
+        self.access.keys.is_empty()
+    }
+
     /// Where it is.
     pub fn folder(&self) -> &Path {
         &self.folder

@@ -7,7 +7,7 @@ use crate::domain::level::Level;
 use crate::domain::stack::Stack;
 use crate::exit_code::{self, FAILED, PASSED};
 use crate::flow::audit;
-use crate::flow::verify::{Verified, verify};
+use crate::flow::verify::{Verified, remember, verify};
 use crate::flow::world::World;
 use crate::tasks::adopt::{Opening, is_archive, private_set};
 use crate::{archive, engines};
@@ -44,7 +44,7 @@ pub fn plan(stack: &Stack, args: &Args) -> String {
     text
 }
 
-/// Verifies and says how far each set came. As JSON: `{"stack", "wanted", "sets": [{"id", "reached", "why", "seconds"}],
+/// Verifies and says how far each set came. As JSON: `{"stack", "wanted", "sets": [{"id", "reached", "why", "seconds", "stores", "lacks"}],
 /// "contradictions"}`.
 pub fn run(
     world: &World,
@@ -78,7 +78,10 @@ fn sets(world: &World, stack: &Stack, args: &Args, vault: &Vault, json: bool, ou
         vault.outline("latest")?;
     }
     let sets: Vec<Verified> = ids.iter().map(|id| verify(world, stack, vault, id, args.level, engines::find)).collect();
-    sets.iter().for_each(|set| audit::note(world, vault, deed(stack, set)));
+    for set in &sets {
+        audit::note(world, vault, deed(stack, set));
+        remember(world, vault, set);
+    }
     let contradictions = vault.contradictions()?;
     let code = code(&sets, &contradictions);
     if json {
@@ -87,6 +90,9 @@ fn sets(world: &World, stack: &Stack, args: &Args, vault: &Vault, json: bool, ou
     }
     for set in &sets {
         tell(set, args.level, out)?;
+        for store in &set.lacks {
+            writeln!(out, "note: set {} holds nothing of {store}: nothing of it is known by this", set.id)?;
+        }
     }
     for what in &contradictions {
         writeln!(out, "VAULT   {what}")?;
@@ -108,7 +114,8 @@ fn sets(world: &World, stack: &Stack, args: &Args, vault: &Vault, json: bool, ou
 }
 
 fn deed(stack: &Stack, set: &Verified) -> Deed {
-    let deed = Deed { level: set.reached, ..Deed::new(What::Verify, &stack.name).of(&set.id) };
+    let deed =
+        Deed { level: set.reached, stores: set.stores.clone(), ..Deed::new(What::Verify, &stack.name).of(&set.id) };
     set.stopped_by.as_ref().map_or(deed.clone(), |error| deed.failed(error))
 }
 
@@ -154,7 +161,7 @@ fn document(stack: &Stack, args: &Args, sets: &[Verified], contradictions: &[Str
     let set = |set: &Verified| {
         let seconds: serde_json::Map<_, _> = set.took.iter().map(|(l, s)| (l.to_string(), (*s).into())).collect();
         let why = set.stopped_by.as_ref().map(|error| format!("{error:#}"));
-        serde_json::json!({ "id": set.id, "reached": set.reached, "why": why, "seconds": seconds })
+        serde_json::json!({ "id": set.id, "reached": set.reached, "why": why, "seconds": seconds, "stores": set.stores, "lacks": set.lacks })
     };
     serde_json::json!({
         "stack": stack.name,
