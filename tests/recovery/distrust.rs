@@ -142,3 +142,59 @@ fn what_a_set_does_not_hold_is_said_and_its_proof_is_of_what_it_holds() {
     assert!(!said.contains("holds nothing of"), "{said}");
     assert_eq!(check(&desk, "verified").0, "passed");
 }
+
+#[test]
+fn a_vault_whose_records_are_gone_contradicts_itself() {
+    let desk = Desk::new("ops.key");
+    for _ in 0..3 {
+        desk.ends(0, &["backup", "shop"]);
+    }
+    let catalog = desk.at("vault/catalog.jsonl");
+    let lines = std::fs::read_to_string(&catalog).unwrap();
+    std::fs::remove_file(&catalog).unwrap();
+    assert!(desk.ends(1, &["verify", "shop", "all"]).contains("the catalog is gone"));
+    assert!(check(&desk, "catalog").1.contains("the catalog is gone"));
+
+    // The newest set, with every line of the catalog that names it.
+    let newest = desk.set();
+    let id = newest.file_name().unwrap().to_string_lossy().into_owned();
+    let others: String = lines.lines().filter(|line| !line.contains(&id)).map(|line| format!("{line}\n")).collect();
+    std::fs::write(&catalog, others).unwrap();
+    std::fs::rename(&newest, desk.at("taken")).unwrap();
+    let said = desk.ends(1, &["verify", "shop", "all"]);
+    assert!(said.contains(&format!("the audit log tells of set {id}")), "{said}");
+    assert!(check(&desk, "catalog").1.contains("the audit log tells of set"));
+}
+
+#[test]
+fn a_key_file_that_no_run_of_this_tool_put_there_is_told_without_any_key() {
+    let desk = Desk::new("ops.key");
+    for _ in 0..2 {
+        desk.ends(0, &["backup", "shop"]);
+    }
+    desk.ends(0, &["rewrap", "shop"]);
+    configure(&desk, &config(&desk).replace("identity_files: [ops.key]", "identity_files: []"));
+    desk.ends(0, &["verify", "shop", "all", "--level", "L1"]);
+    let newest = desk.set();
+    let older = std::fs::read_dir(desk.at("vault")).unwrap().map(|e| e.unwrap().path());
+    let older = older.filter(|p| p.is_dir()).min().unwrap();
+    let (own, other) = (key_file(&newest), key_file(&older));
+    let right = std::fs::read(&own).unwrap();
+    std::fs::remove_file(&own).unwrap();
+    let put = newest.join(other.file_name().unwrap());
+    std::fs::copy(&other, &put).unwrap();
+    let said = desk.ends(1, &["verify", "shop", "--level", "L1"]);
+    assert!(said.contains("is not one that this tool wrote for set"), "{said}");
+    assert_eq!(check(&desk, "catalog").0, "failed");
+    std::fs::remove_file(&put).unwrap();
+    std::fs::write(&own, right).unwrap();
+    desk.ends(0, &["verify", "shop", "all", "--level", "L1"]);
+}
+
+#[test]
+fn a_vault_that_is_a_link_to_nothing_is_said_to_be_one() {
+    let desk = Desk::new("ops.key");
+    std::os::unix::fs::symlink(desk.at("not-mounted"), desk.at("vault")).unwrap();
+    let said = desk.ends(21, &["backup", "shop"]);
+    assert!(said.contains("is a link that leads to nothing") && !said.contains("dmesg"), "{said}");
+}
