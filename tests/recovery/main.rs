@@ -5,6 +5,7 @@
 mod audit_log;
 mod command;
 mod contracts;
+mod distrust;
 #[cfg(feature = "docker")]
 mod docker_attached;
 #[cfg(feature = "docker")]

@@ -38,6 +38,7 @@ pub mod schedule;
 pub mod secret;
 pub mod site;
 pub mod stack;
+pub mod standing;
 pub mod store;
 pub mod suggest;
 pub mod timeline;

@@ -40,13 +40,11 @@ fn f03_a_disk_that_fills_up_at_any_size_ends_with_storage_and_leaves_what_was_th
         desk.assert_invariants(&before, 0, &format!("a disk with {more} KiB left"));
         for new in desk.sets().iter().filter(|set| !before.contains(set)) {
             std::fs::remove_dir_all(desk.vault().join(new)).unwrap();
-            let kept: String = std::fs::read_to_string(desk.vault().join("catalog.jsonl"))
-                .unwrap()
-                .lines()
-                .filter(|line| !line.contains(new))
-                .map(|line| format!("{line}\n"))
-                .collect();
-            std::fs::write(desk.vault().join("catalog.jsonl"), kept).unwrap();
+            for records in ["catalog.jsonl", "audit.jsonl"].map(|name| desk.vault().join(name)) {
+                let text = std::fs::read_to_string(&records).unwrap();
+                let kept = text.lines().filter(|line| !line.contains(new)).map(|line| format!("{line}\n"));
+                std::fs::write(&records, kept.collect::<String>()).unwrap();
+            }
         }
     }
     println!("{foreseen} times foreseen, {full} times full, {fitted} times fitted");

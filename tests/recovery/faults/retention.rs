@@ -140,6 +140,26 @@ fn flip(shop: &Shop, id: &str) {
 }
 
 #[test]
+fn f40_a_set_is_removed_only_when_the_one_that_keeps_its_place_was_read_and_is_good() {
+    let shop = Shop::new();
+    let twin = shop.backup(-4).unwrap();
+    let keeper = shop.backup(-4).unwrap();
+    for ago in [3, 2, 1] {
+        shop.backup(-ago).unwrap();
+    }
+    let policy = |daily| {
+        let text = std::fs::read_to_string(shop.rig.path("recovery.yaml")).unwrap();
+        std::fs::write(shop.rig.path("recovery.yaml"), text.replace("daily: 3", daily)).unwrap();
+    };
+    policy("daily: 4");
+    flip(&shop, &keeper);
+    let (code, said) = shop.prune(&["--apply"]);
+    assert!(shop.ids().contains(&twin), "{said}");
+    assert!(code == 13 && line(&said, &keeper).contains("damaged"), "{said}");
+    assert!(line(&said, &twin).contains("daily"), "{said}");
+}
+
+#[test]
 fn f40_a_corrupt_newest_set_is_not_counted_and_older_ones_stay() {
     let shop = Shop::with_days(6);
     let ids = shop.ids();

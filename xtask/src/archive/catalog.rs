@@ -3,6 +3,7 @@
 
 use super::disk::{self, Disk};
 use super::manifest::Public;
+use crate::domain::deed::{Deed, Ending, What};
 use crate::domain::refusal::Refusal;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,13 @@ pub enum Line {
         /// That of the set before it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         previous: Option<String>,
+    },
+    /// A file with the key of a set was written, for whoever may read it; there may be one line a file.
+    Keyed {
+        /// The set's id.
+        id: String,
+        /// The file's name, which holds its SHA-256.
+        file: String,
     },
     /// A set is about to be removed on purpose.
     Removed {
@@ -103,6 +111,38 @@ pub(super) fn digest_of(lines: &[Line], of: &str) -> Option<String> {
 
 fn committed(line: &Line) -> Option<&str> {
     if let Line::Committed { id, .. } = line { Some(id) } else { None }
+}
+
+/// The key files of a set that no line names. A set of which no line names any was made before there were such lines: nobody knows.
+pub(super) fn strange_keys(lines: &[Line], set: &str, files: &[String]) -> Vec<String> {
+    let keyed = |line: &'_ Line| match line {
+        Line::Keyed { id, file } if id == set => Some(file.clone()),
+        _ => None,
+    };
+    let known: BTreeSet<String> = lines.iter().filter_map(keyed).collect();
+    let strange = files.iter().filter(|file| !known.is_empty() && !known.contains(*file));
+    let told = |file| format!("{file} is not one that this tool wrote for set {set}: nobody may be able to open it");
+    strange.map(told).collect()
+}
+
+/// The sets that the audit log tells of and the catalog does not, unless they are there or were removed on purpose.
+pub(super) fn told_of(lines: &[Line], deeds: &[Deed], there: &BTreeSet<&str>) -> Vec<String> {
+    let named: BTreeSet<&str> = lines
+        .iter()
+        .map(|line| match line {
+            Line::Committed { id, .. } | Line::Keyed { id, .. } | Line::Removed { id, .. } => id.as_str(),
+        })
+        .collect();
+    let of = |whats: &'static [What]| {
+        let done = deeds.iter().filter(|deed| deed.ending == Ending::Passed && whats.contains(&deed.what));
+        done.filter_map(|deed| deed.set.as_deref()).collect::<BTreeSet<&str>>()
+    };
+    let removed = of(&[What::Prune]);
+    let gone = of(&[What::Backup, What::Adopt])
+        .into_iter()
+        .filter(|id| !there.contains(id) && !named.contains(id) && !removed.contains(id));
+    gone.map(|id| format!("the audit log tells of set {id}, which is gone, and so is its line in the catalog"))
+        .collect()
 }
 
 /// What does not fit together: between the manifests, and between them and the catalog. `sets` are sound, oldest first; `damaged`

@@ -227,6 +227,12 @@ pub(super) fn make_folder(on: &dyn Disk, path: &Path) -> Result<()> {
         match on.make_folder(folder) {
             // Somebody else just made it.
             Err(_) if there(folder).is_ok_and(|entry| entry.kind == Kind::Folder) => {}
+            Err(_) if on.look(folder, Links::Refused).is_ok_and(|entry| entry.kind == Kind::Link) => {
+                let message = format!("{} is a link that leads to nothing", folder.display());
+                let hint =
+                    "make the folder that it leads to (is a disk not mounted?), or correct `vault:` in recovery.yaml";
+                return Err(Refusal::new(RefusalKind::Storage, message, hint).into());
+            }
             made => made.map_err(|e| storage(on, &e, "create", folder, None))?,
         }
         // Whoever found it there would take it for durable.

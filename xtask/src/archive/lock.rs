@@ -11,6 +11,9 @@ use std::path::Path;
 /// The lock file's name in a vault. It stays there: removing it would let two runs hold two locks.
 pub(super) const NAME: &str = ".lock";
 
+/// How often a lock is tried that nobody living says he holds: somebody may just be asking.
+const TRIES: u32 = 200;
+
 /// Who holds the lock.
 #[derive(Debug, Serialize, Deserialize)]
 struct Holder {
@@ -33,8 +36,15 @@ impl Lock {
     pub(super) fn take_named(on: &dyn Disk, vault: &Path, name: &str, run: &str, now: jiff::Timestamp) -> Result<Self> {
         let path = vault.join(name);
         let mut file = on.extend(&path).map_err(|e| disk::storage(on, &e, "lock", &path, None))?;
-        if !file.lock_now().map_err(|e| disk::storage(on, &e, "lock", &path, None))? {
-            return Err(held(file, vault).into());
+        for left in (0..TRIES).rev() {
+            if file.lock_now().map_err(|e| disk::storage(on, &e, "lock", &path, None))? {
+                break;
+            }
+            // Whoever only asks who holds it has it for a moment, and leaves no name.
+            if left == 0 || lives(&mut file) {
+                return Err(held(file, vault).into());
+            }
+            std::thread::yield_now();
         }
         let holder = Holder { pid: std::process::id(), run: run.to_owned(), started_at: now.to_string() };
         let text = serde_json::to_vec(&holder).context("write the lock's holder")?;
@@ -73,6 +83,15 @@ impl Drop for Lock {
     }
 }
 
+/// Whether a process of this name's number is there. In another container it may live and have another number here.
+fn lives(file: &mut Box<dyn Opened>) -> bool {
+    let bytes = file.look().map_or(0, |found| found.bytes.min(4096));
+    let mut text = vec![0; usize::try_from(bytes).unwrap_or_default()];
+    let holder = file.read_at(&mut text, 0).ok().and_then(|()| serde_json::from_slice::<Holder>(&text).ok());
+    let pid = holder.and_then(|holder| rustix::process::Pid::from_raw(i32::try_from(holder.pid).ok()?));
+    pid.is_some_and(|pid| !matches!(rustix::process::test_kill_process(pid), Err(rustix::io::Errno::SRCH)))
+}
+
 fn named(file: Box<dyn Opened>) -> String {
     let mut text = String::new();
     let _ = file.take(4096).read_to_string(&mut text);
@@ -89,4 +108,40 @@ fn held(file: Box<dyn Opened>, vault: &Path) -> Refusal {
         format!("vault {} is in use by {by}", vault.display()),
         "wait for that run to end; a lock never outlives its process",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::disk::HostDisk;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[test]
+    fn whoever_asks_who_holds_the_lock_keeps_nobody_from_taking_it() {
+        let vault = tempfile::tempdir().unwrap();
+        let path = vault.path().join(NAME);
+        // The name of a run that died: the next one that asks must try the lock.
+        let dead = br#"{"pid":2147483646,"run":"dead","started_at":"2026-11-20T00:00:00Z"}"#;
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !over.load(Ordering::Relaxed) {
+                        holder(&HostDisk, vault.path()).unwrap();
+                    }
+                });
+            }
+            let refused = (0..2000)
+                .filter(|_| {
+                    std::fs::write(&path, dead).unwrap();
+                    Lock::take(&HostDisk, vault.path(), "run", jiff::Timestamp::UNIX_EPOCH).is_err()
+                })
+                .count();
+            over.store(true, Ordering::Relaxed);
+            assert_eq!(refused, 0);
+        });
+        let _held = Lock::take(&HostDisk, vault.path(), "run", jiff::Timestamp::UNIX_EPOCH).unwrap();
+        assert!(holder(&HostDisk, vault.path()).unwrap().unwrap().contains("run run"));
+        assert!(Lock::take(&HostDisk, vault.path(), "other", jiff::Timestamp::UNIX_EPOCH).is_err());
+    }
 }

@@ -202,19 +202,20 @@ impl Staging {
             self.stack
         );
         manifest.previous.clone_from(&self.previous);
-        let rest = match &self.key {
-            None => None,
+        let (rest, wrapped) = match &self.key {
+            None => (None, None),
             Some(key) => {
                 manifest.requires = vec![manifest::AGE.to_owned()];
                 manifest.seal = Some(Seal { scheme: SCHEME.to_owned(), recipient: key.recipient() });
                 let wrapped = key.wrapped(&self.access.encryption)?;
-                self.record(&manifest::key_name(&wrapped), &wrapped)?;
+                let name = manifest::key_name(&wrapped);
+                self.record(&name, &wrapped)?;
                 let mut sealed = Vec::new();
                 let mut to = key.sealing(&mut sealed)?;
                 to.write_all(&manifest::write_rest(&manifest)?)?;
                 to.finish()?;
                 self.record(manifest::REST_NAME, &sealed)?;
-                Some(digest::of(&sealed))
+                (Some(digest::of(&sealed)), Some(name))
             }
         };
         let bytes = manifest::write(&manifest, rest)?;
@@ -244,7 +245,8 @@ impl Staging {
             return Err(error);
         }
         // A set without its line is whole: the next run that begins writes the line.
-        let _ = catalog::append(on, &self.vault, &[Line::of(&written)]);
+        let keyed = wrapped.map(|file| Line::Keyed { id: self.id.clone(), file });
+        let _ = catalog::append(on, &self.vault, &[Line::of(&written)].into_iter().chain(keyed).collect::<Vec<_>>());
         Ok(BackupSet::new(Arc::clone(&self.disk), folder, manifest, self.key.clone(), reading))
     }
 

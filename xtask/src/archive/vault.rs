@@ -8,7 +8,7 @@ use super::manifest::{self, Id, Public};
 pub use super::reading::Obstacle;
 use super::reading::Reading;
 pub use super::set::BackupSet;
-use super::set::{sound, verify_stored};
+use super::set::{key_names, sound, verify_stored};
 pub use super::staging::Staging;
 use super::staging::{Standing, Took};
 use super::{audit, catalog};
@@ -31,6 +31,8 @@ pub use rewrap::Rewrapping;
 
 /// Where a run collects its files before the commit.
 const PARTIAL: &str = ".partial-";
+/// How often sets and catalog are read anew because one of them changed meanwhile.
+const READINGS: usize = 5;
 /// What a set is called from the moment it is removed until its files are gone.
 const TRASH: &str = ".trash-";
 
@@ -86,6 +88,11 @@ impl Vault {
 
     fn opened(&self) -> Result<Box<dyn Folder>, Refusal> {
         self.on().folder(&self.folder, Links::Followed).map_err(|e| disk::reading(&e, &self.folder))
+    }
+
+    /// Whether no key was given that could open a set.
+    pub fn keyless(&self) -> bool {
+        self.access.keys.is_empty()
     }
 
     /// Where it is.
@@ -230,18 +237,54 @@ impl Vault {
     /// # Errors
     /// `Refusal` of kind `Storage` when the folder cannot be read.
     pub fn contradictions(&self) -> Result<Vec<String>> {
+        // What is done meanwhile is written into the catalog: what was listed between two equal readings of it belongs to them. A
+        // deed is written down after all that it tells of.
+        let deeds = self.deeds();
+        let mut lines = catalog::read(self.on(), &self.folder);
+        let mut listed = self.list()?;
+        for _ in 0..READINGS {
+            let before = std::mem::replace(&mut lines, catalog::read(self.on(), &self.folder));
+            if matches!((&before, &lines), (Ok(before), Ok(now)) if before == now) || lines.is_err() {
+                break;
+            }
+            listed = self.list()?;
+        }
         let (mut sets, mut damaged) = (Vec::new(), Vec::new());
-        for listed in self.list()? {
+        for listed in listed {
             match listed.public {
                 Ok(public) => sets.push(public),
                 Err(_) => damaged.push(listed.id),
             }
         }
-        let (lines, unread) = match catalog::read(self.on(), &self.folder) {
-            Ok(lines) => (lines, None),
-            Err(refusal) => (Vec::new(), Some(format!("the catalog cannot be read: {}", refusal.message))),
+        let lines = match lines {
+            Ok(lines) => lines,
+            Err(refusal) => {
+                let unread = format!("the catalog cannot be read: {}", refusal.message);
+                return Ok([vec![unread], catalog::contradictions(&[], &sets, &damaged)].concat());
+            }
         };
-        Ok(unread.into_iter().chain(catalog::contradictions(&lines, &sets, &damaged)).collect())
+        let mut found = catalog::contradictions(&lines, &sets, &damaged);
+        // Whoever makes the second set has written the line of the first.
+        if lines.is_empty() && sets.iter().any(|set| set.outline.previous.is_some()) {
+            found.push("the catalog is gone, or empty: which sets belong here is known to nobody".to_owned());
+        }
+        for set in sets.iter().map(|set| &set.outline).filter(|outline| outline.seal.is_some()) {
+            // A set that is removed at this moment has none.
+            let files = || key_names(self.on(), &self.folder.join(&set.id)).unwrap_or_default();
+            if catalog::strange_keys(&lines, &set.id, &files()).is_empty() {
+                continue;
+            }
+            // Whoever changes the readers writes the line first: it is there when the file was seen.
+            let files = files();
+            let lines = catalog::read(self.on(), &self.folder)?;
+            found.extend(catalog::strange_keys(&lines, &set.id, &files));
+        }
+        let there = sets.iter().map(|set| set.outline.id.as_str()).chain(damaged.iter().map(String::as_str));
+        match deeds {
+            Ok((deeds, _)) => found.extend(catalog::told_of(&lines, &deeds, &there.collect())),
+            Err(refusal) => found.push(format!("the audit log cannot be read: {}", refusal.message)),
+        }
+        Ok(found)
     }
 
     /// Removes what dead runs left behind. Only for whoever holds the lock.

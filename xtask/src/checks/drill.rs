@@ -2,9 +2,10 @@
 
 use super::verified::when;
 use crate::domain::check::{Check, Judged};
-use crate::domain::deed::{Ending, What};
+use crate::domain::deed::{Deed, Ending, What};
 use crate::domain::display::duration;
 use crate::domain::fact::BackupFacts;
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 
 /// Each store's last drill of real data passed, within a month.
@@ -42,7 +43,7 @@ fn judge(facts: &BackupFacts) -> Judged {
         let ago = passed.map(|at| facts.now.duration_since(at));
         match ago {
             Some(ago) if ago.as_hours() <= DRILLED_WITHIN_DAYS * 24 => {
-                judged.see(format!("{store}: {} ago", duration(ago.as_secs() as f64)));
+                judged.see(format!("{store}: {} ago{}", duration(ago.as_secs() as f64), of_what(&last)));
             }
             Some(ago) => {
                 let ago = duration(ago.as_secs() as f64);
@@ -59,7 +60,17 @@ fn judge(facts: &BackupFacts) -> Judged {
     judged
 }
 
-fn is_drill_of(deed: &crate::domain::deed::Deed, stack: &str, store: &str) -> bool {
+/// Whether a set of the vault came back, or only the running data through a set that was made and thrown away for it.
+fn of_what(last: &BTreeMap<&str, (Timestamp, &Deed)>) -> &'static str {
+    let passed = || last.values().map(|(_, deed)| deed).filter(|deed| deed.ending == Ending::Passed);
+    if passed().any(|deed| deed.set.is_some()) {
+        ", from a set"
+    } else {
+        ", of the running data alone: no set of the vault was opened"
+    }
+}
+
+fn is_drill_of(deed: &Deed, stack: &str, store: &str) -> bool {
     deed.what == What::Drill && deed.stack == stack && deed.store.as_deref().is_none_or(|of| of == store)
 }
 
@@ -67,7 +78,6 @@ fn is_drill_of(deed: &crate::domain::deed::Deed, stack: &str, store: &str) -> bo
 mod tests {
     use super::super::tests::{asked, deed};
     use super::*;
-    use crate::domain::deed::Deed;
     use crate::domain::fact::Fact;
 
     fn with(deeds: Vec<Deed>) -> (String, String) {

@@ -69,6 +69,7 @@ pub fn sound() -> BackupFacts {
         sets: Fact::Known(sets),
         strangers: Vec::new(),
         content: Fact::Known([("db".to_owned(), Content { objects: 3, rows: 100 })].into()),
+        locked_out: None,
         contradictions: Fact::Known(Vec::new()),
         rights: Fact::Known(vec![
             right("vault", Thing::Folder, 0o700),

@@ -88,6 +88,24 @@ pub struct ComponentOutline {
     pub store: String,
 }
 
+impl Outline {
+    /// Why this set is none of this stack, whoever may have put it into its vault.
+    pub fn of_another(&self, stack: &str) -> Option<String> {
+        (self.stack != stack).then(|| format!("set {} is of stack {}, not of {stack}", self.id, self.stack))
+    }
+}
+
+impl Component {
+    /// Why this is not the database that a store names; nothing where the set does not say which it is.
+    pub fn of_another_database(&self, database: &str) -> Option<String> {
+        let was = self.facts.get("database").filter(|was| *was != database)?;
+        Some(format!(
+            "the set holds database {was:?} of {}, which is database {database:?} in the configuration",
+            self.store
+        ))
+    }
+}
+
 /// What an outline says of one stored file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -303,4 +321,27 @@ pub fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_of_another_database_is_none_of_the_store_and_one_that_does_not_say_may_be() {
+        let of = |facts: &[(&str, &str)]| Component {
+            store: "db".into(),
+            engine: "postgres".into(),
+            as_of_window_ms: None,
+            consistent_as_of: String::new(),
+            consistency: Consistency::Snapshot,
+            facts: facts.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+            files: Vec::new(),
+            census: Census::default(),
+        };
+        let told = of(&[("database", "crm")]).of_another_database("shop").unwrap();
+        assert!(told.contains("\"crm\"") && told.contains("\"shop\"") && told.contains("db"), "{told}");
+        assert_eq!(of(&[("database", "shop")]).of_another_database("shop"), None);
+        assert_eq!(of(&[("system_identifier", "1")]).of_another_database("shop"), None);
+    }
 }

@@ -61,6 +61,9 @@ pub struct Deed {
     /// The set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set: Option<String>,
+    /// The stores that the set holds, of a verification.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stores: Vec<String>,
     /// SHA-256 of the set's manifest, where it could be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manifest_sha256: Option<String>,
@@ -75,6 +78,9 @@ pub struct Deed {
     /// Why, unless it passed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// The exit code of the cause, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<u8>,
 }
 
 impl Deed {
@@ -88,11 +94,13 @@ impl Deed {
             stack: stack.to_owned(),
             store: None,
             set: None,
+            stores: Vec::new(),
             manifest_sha256: None,
             target: None,
             level: None,
             ending: Ending::Passed,
             why: None,
+            exit_code: None,
         }
     }
 
@@ -110,7 +118,7 @@ impl Deed {
     pub fn failed(self, error: &anyhow::Error) -> Self {
         let why = Why::from_error(error);
         let ending = if why.exit_code.is_some() { Ending::Failed } else { Ending::Broken };
-        Self { ending, why: Some(why.message), ..self }
+        Self { ending, why: Some(why.message), exit_code: why.exit_code, ..self }
     }
 
     /// As this outcome says. Of what was skipped there is nothing to write down.
@@ -121,7 +129,8 @@ impl Deed {
             Outcome::Broken(_) => Ending::Broken,
             Outcome::Skipped(_) => return None,
         };
-        Some(Self { ending, why: outcome.why().map(|why| why.message.clone()), ..self })
+        let exit_code = outcome.why().and_then(|why| why.exit_code);
+        Some(Self { ending, why: outcome.why().map(|why| why.message.clone()), exit_code, ..self })
     }
 }
 

@@ -73,6 +73,8 @@ pub struct BackupFacts {
     pub history: Fact<Vec<Committed>>,
     /// What the newest set holds, by store.
     pub content: Fact<BTreeMap<String, Content>>,
+    /// Why the keys that are configured do not open the newest set; `None` = they do, or there are none.
+    pub locked_out: Option<String>,
     /// What does not fit together among the sets and the catalog.
     pub contradictions: Fact<Vec<String>>,
     /// Who may read and write what.

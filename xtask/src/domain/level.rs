@@ -26,7 +26,7 @@ impl Level {
     pub fn about(self) -> &'static str {
         match self {
             Self::L0 => "complete, as its manifest says, and the manifest is whole",
-            Self::L1 => "every stored byte is the one that was written",
+            Self::L1 => "every stored byte of data and manifest is the one that was written",
             Self::L2 => "every byte decrypts and decompresses to what was dumped",
             Self::L3 => "the archives list every table and file that was counted",
             Self::L4 => "restored into a fresh place and equal, object by object",

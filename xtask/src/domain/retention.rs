@@ -199,6 +199,22 @@ pub fn plan(sets: &[Set], policy: &Policy, now: Timestamp) -> Plan {
     Plan { decisions: decisions.collect(), good: good.len() }
 }
 
+/// The sets because of which others go: of each set that is to be removed, those that keep its day, week or month for one of its stores.
+pub fn keepers(sets: &[Set], plan: &Plan) -> BTreeSet<usize> {
+    let date = |n: usize| sets[n].at.to_zoned(TimeZone::UTC).date();
+    let mut found = BTreeSet::new();
+    for gone in (0..sets.len()).filter(|&n| plan.decisions[n].removes()) {
+        let keeps = |&n: &usize| {
+            let same = |(_, slot, reason): &(u32, Slot, Reason)| {
+                plan.decisions[n].keep.contains(reason) && slot(date(n)) == slot(date(gone))
+            };
+            !sets[n].stores.is_disjoint(&sets[gone].stores) && slots(&Policy::default()).iter().any(same)
+        };
+        found.extend((0..sets.len()).filter(keeps));
+    }
+    found
+}
+
 /// Whether a set counts for anything.
 fn counts(set: &Set, now: Timestamp) -> bool {
     set.state == State::Good && !unknown(set) && set.at <= now
@@ -213,12 +229,7 @@ fn unknown(set: &Set) -> bool {
 fn chosen(sets: &[Set], holding: &[usize], policy: &Policy) -> Vec<(usize, Reason)> {
     let mut chosen: Vec<(usize, Reason)> = holding.first().map(|&n| (n, Reason::Newest)).into_iter().collect();
     chosen.extend(holding.iter().take(policy.floor()).map(|&n| (n, Reason::Floor)));
-    let rules: [(u32, Slot, Reason); 3] = [
-        (policy.daily, |d| (d.year(), d.day_of_year()), Reason::Daily),
-        (policy.weekly, |d| (d.iso_week_date().year(), d.iso_week_date().week().into()), Reason::Weekly),
-        (policy.monthly, |d| (d.year(), d.month().into()), Reason::Monthly),
-    ];
-    for (count, slot, reason) in rules {
+    for (count, slot, reason) in slots(policy) {
         let mut last = None;
         let newest_of_its_slot = holding.iter().copied().filter(|&n| {
             let slot = slot(sets[n].at.to_zoned(TimeZone::UTC).date());
@@ -227,6 +238,15 @@ fn chosen(sets: &[Set], holding: &[usize], policy: &Policy) -> Vec<(usize, Reaso
         chosen.extend(newest_of_its_slot.take(usize::try_from(count).unwrap_or(usize::MAX)).map(|n| (n, reason)));
     }
     chosen
+}
+
+/// How many days, weeks and months are kept, and how each is told from the next.
+fn slots(policy: &Policy) -> [(u32, Slot, Reason); 3] {
+    [
+        (policy.daily, |d| (d.year(), d.day_of_year()), Reason::Daily),
+        (policy.weekly, |d| (d.iso_week_date().year(), d.iso_week_date().week().into()), Reason::Weekly),
+        (policy.monthly, |d| (d.year(), d.month().into()), Reason::Monthly),
+    ]
 }
 
 /// The day, week or month of a date, in UTC; newer ones never compare equal to older ones.

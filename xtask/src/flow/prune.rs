@@ -3,9 +3,12 @@
 
 use crate::archive::vault::{Left, Listed, Vault};
 use crate::domain::artifact::Outline;
+use crate::domain::deed::Deed;
 use crate::domain::event::Event;
+use crate::domain::level::Level;
 use crate::domain::refusal::{Refusal, RefusalKind};
-use crate::domain::retention::{Decision, Policy, Set, State, plan};
+use crate::domain::retention::{Decision, Policy, Set, State, keepers, plan};
+use crate::domain::standing::Standing;
 use crate::flow::world::World;
 use anyhow::Result;
 use jiff::Timestamp;
@@ -110,15 +113,16 @@ pub fn apply(world: &World, order: &Order<'_>) -> Result<Pruned> {
     Ok(pruned)
 }
 
-/// What reading a set to its last byte said.
-type Found = BTreeMap<String, (State, Option<String>)>;
+/// What reading a set to its last byte said, and the level up to which it says it.
+type Found = BTreeMap<String, (Level, State, Option<String>)>;
 
 fn planned(order: &Order<'_>, now: Timestamp, reader: Option<&World>, found: &mut Found) -> Result<Pruned> {
     let mut rows = Vec::new();
     let mut strangers = Vec::new();
+    let (deeds, _) = order.vault.deeds()?;
     for listed in order.vault.list()? {
         match listed.at() {
-            Some(at) => rows.push(row(order, &listed, at)?),
+            Some(at) => rows.push(row(order, &listed, at, &deeds)?),
             None => strangers.push(Stranger { why: listed.public.err().unwrap_or_default(), name: listed.id }),
         }
     }
@@ -127,11 +131,21 @@ fn planned(order: &Order<'_>, now: Timestamp, reader: Option<&World>, found: &mu
         let hint = format!("make one: `cargo xtask backup {}`", order.stack);
         return Err(Refusal::new(RefusalKind::NoBackup, message, hint).into());
     }
+    let mut reading = Reading { order, deeds: &deeds, found };
     if let Some(world) = reader {
-        read_newest(world, order, now, &mut rows, found);
+        reading.newest(world, now, &mut rows);
     }
-    let sets: Vec<Set> = rows.iter().map(|row| row.set.clone()).collect();
-    let plan = plan(&sets, &order.policy, now);
+    let plan = loop {
+        let sets: Vec<Set> = rows.iter().map(|row| row.set.clone()).collect();
+        let plan = plan(&sets, &order.policy, now);
+        let Some(world) = reader else { break plan };
+        // A set goes because another one keeps its place: that one must be known to be good, and if it is not, all is planned anew.
+        let unread: Vec<usize> = keepers(&sets, &plan).into_iter().filter(|n| !rows[*n].read).collect();
+        if unread.is_empty() {
+            break plan;
+        }
+        unread.into_iter().for_each(|n| reading.one(world, &mut rows[n]));
+    };
     for (row, decision) in rows.iter_mut().zip(plan.decisions) {
         row.decision = decision;
     }
@@ -140,7 +154,7 @@ fn planned(order: &Order<'_>, now: Timestamp, reader: Option<&World>, found: &mu
 }
 
 /// A set by its records.
-fn row(order: &Order<'_>, listed: &Listed, at: Timestamp) -> Result<Row> {
+fn row(order: &Order<'_>, listed: &Listed, at: Timestamp, deeds: &[Deed]) -> Result<Row> {
     let look = order.vault.look(listed)?;
     let (state, why) = match (look.doubt, &listed.public) {
         (Some(doubt), _) => (State::Unknown, Some(doubt)),
@@ -150,7 +164,10 @@ fn row(order: &Order<'_>, listed: &Listed, at: Timestamp) -> Result<Row> {
         }
         // Found by an earlier run, and not to be forgotten because newer sets fill the floor by now.
         (None, Ok(_)) if look.known_damage.is_some() => (State::Damaged, look.known_damage),
-        (None, Ok(_)) => (State::Good, None),
+        (None, Ok(_)) => match damage(deeds, order.stack, &listed.id) {
+            Some((level, why)) => (as_found_at(level), Some(why)),
+            None => (State::Good, None),
+        },
     };
     let manifest = listed.public.as_ref().ok().map(|public| &public.outline);
     let stores = manifest.map(|m| m.components.iter().map(|c| c.store.clone()).collect()).unwrap_or_default();
@@ -169,43 +186,84 @@ fn stored_bytes(manifest: &Outline) -> u64 {
     manifest.components.iter().flat_map(|c| &c.files).map(|file| file.stored.bytes).sum()
 }
 
-/// Reads sets, newest first, as long as one of their stores has fewer good ones than the floor demands. The floor is thereby
-/// made of sets that were read just now.
-fn read_newest(world: &World, order: &Order<'_>, now: Timestamp, rows: &mut [Row], found: &mut Found) {
-    let mut good: BTreeMap<String, usize> = BTreeMap::new();
-    // What has a manifest can be read; what was damaged once may only have been read badly.
-    let readable = |row: &&mut Row| row.set.state != State::Unknown && row.stored_bytes.is_some() && row.set.at <= now;
-    for row in rows.iter_mut().rev().filter(readable) {
-        let short = |store: &String| good.get(store).is_none_or(|n| *n < order.policy.floor());
-        if !row.set.stores.iter().any(short) {
-            continue;
+/// The damage that a verification found, and no later one has disproved.
+fn damage(deeds: &[Deed], stack: &str, id: &str) -> Option<(Level, String)> {
+    let of_set = deeds.iter().filter(|deed| deed.stack == stack && deed.set.as_deref() == Some(id));
+    let (deed, level) = Standing::of(of_set, |_| true).damage?;
+    let why = deed.why.clone().unwrap_or_else(|| "it did not say why".to_owned());
+    Some((level, format!("a verification at {} found: {why}", deed.at)))
+}
+
+/// The damage of its bytes that a verification found, and no later one has disproved.
+pub fn found_by_verify(deeds: &[Deed], stack: &str, id: &str) -> Option<String> {
+    damage(deeds, stack, id).filter(|(level, _)| as_found_at(*level) == State::Damaged).map(|(_, why)| why)
+}
+
+/// Bytes that are other ones are damage. A set whose bytes are right and which did not come back equal may still be the best that there is.
+fn as_found_at(level: Level) -> State {
+    if level <= Level::L2 { State::Damaged } else { State::Unknown }
+}
+
+/// What reading needs to know, and what it said.
+struct Reading<'r, 'o> {
+    order: &'r Order<'o>,
+    deeds: &'r [Deed],
+    found: &'r mut Found,
+}
+
+impl Reading<'_, '_> {
+    /// Reads sets, newest first, as long as one of their stores has fewer good ones than the floor demands. The floor is thereby
+    /// made of sets that were read just now.
+    fn newest(&mut self, world: &World, now: Timestamp, rows: &mut [Row]) {
+        let mut good: BTreeMap<String, usize> = BTreeMap::new();
+        // What has a manifest can be read; what was damaged once may only have been read badly.
+        let readable =
+            |row: &&mut Row| row.set.state != State::Unknown && row.stored_bytes.is_some() && row.set.at <= now;
+        for row in rows.iter_mut().rev().filter(readable) {
+            let short = |store: &String| good.get(store).is_none_or(|n| *n < self.order.policy.floor());
+            if !row.set.stores.iter().any(short) {
+                continue;
+            }
+            self.one(world, row);
+            if row.set.state == State::Good {
+                row.set.stores.iter().for_each(|store| *good.entry(store.clone()).or_default() += 1);
+            }
         }
-        let read = found.entry(row.set.id.clone()).or_insert_with(|| {
+    }
+
+    fn one(&mut self, world: &World, row: &mut Row) {
+        let vault = self.order.vault;
+        let (level, state, why) = self.found.entry(row.set.id.clone()).or_insert_with(|| {
             world.events.tell(Event::Note(format!("reading backup set {} to its last byte", row.set.id)));
-            read(order.vault, &row.set.id)
+            read(vault, &row.set.id)
         });
         row.read = true;
-        (row.set.state, row.why) = read.clone();
-        if row.set.state == State::Good {
-            row.set.stores.iter().for_each(|store| *good.entry(store.clone()).or_default() += 1);
-        }
+        let known = damage(self.deeds, self.order.stack, &row.set.id).filter(|(found_at, _)| *found_at > *level);
+        (row.set.state, row.why) = match known {
+            // What was found at a higher level than this reading reaches is not disproved by it.
+            Some((found_at, why)) if *state == State::Good => (as_found_at(found_at), Some(why)),
+            _ => (*state, why.clone()),
+        };
     }
 }
 
-/// Only bytes that are known to be other ones are damage; a disk that does not answer may do so again.
-fn read(vault: &Vault, id: &str) -> (State, Option<String>) {
+/// Only bytes that are known to be other ones are damage; a disk that does not answer may do so again, and a set that the keys of this
+/// host do not open may be opened by others.
+fn read(vault: &Vault, id: &str) -> (Level, State, Option<String>) {
+    let mut level = Level::L2;
     let read = vault.open(id).and_then(|set| set.verify()).or_else(|error| match Refusal::within(&error) {
         // The key is better not on this host; every stored byte can be compared without it.
-        Some(refusal) if refusal.kind == RefusalKind::WrongKey => {
+        Some(refusal) if refusal.kind == RefusalKind::WrongKey && vault.keyless() => {
+            level = Level::L1;
             vault.outline(id).and_then(|(folder, public)| vault.verify_stored(&folder, &public.outline))
         }
         _ => Err(error),
     });
     match read {
-        Ok(_) => (State::Good, None),
+        Ok(_) => (level, State::Good, None),
         Err(error) => {
             let damaged = Refusal::within(&error).is_some_and(|refusal| refusal.kind == RefusalKind::Integrity);
-            (if damaged { State::Damaged } else { State::Unknown }, Some(format!("{error:#}")))
+            (level, if damaged { State::Damaged } else { State::Unknown }, Some(format!("{error:#}")))
         }
     }
 }

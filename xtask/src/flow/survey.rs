@@ -3,10 +3,13 @@
 
 use crate::archive::access::{Access, key_files};
 use crate::archive::vault::{Listed, Vault};
+use crate::domain::deed::Deed;
 use crate::domain::fact::{BackupFacts, Content, Fact, SetFact};
 use crate::domain::project::{Findings, Project};
+use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::domain::scenario::Scenario;
 use crate::domain::stack::Stack;
+use crate::flow::prune;
 use crate::flow::world::World;
 use anyhow::Result;
 use jiff::Timestamp;
@@ -23,19 +26,26 @@ pub fn backups(world: &World, project: &Project, stack: &Stack, scenarios: &[&Sc
     // Without the keys the folder can still be looked at.
     let vault = Vault::with(&backups.vault, access.unwrap_or_default());
     let listed: Fact<Vec<Listed>> = vault.list().into();
+    let deeds: Fact<(Vec<Deed>, usize)> = vault.deeds().into();
+    let done: &[Deed] = if let Fact::Known((deeds, _)) = &deeds { deeds } else { &[] };
     let (sets, strangers) = match (&listed, &locked) {
         // Whose signature counts is not known then: nothing can be said of any set.
         (_, Some(why)) => (Fact::Unknown(why.clone()), Vec::new()),
         (Fact::Unknown(why), _) => (Fact::Unknown(why.clone()), Vec::new()),
         (Fact::Known(listed), None) => {
             let strange = listed.iter().filter(|l| l.at().is_none()).map(|l| l.id.clone());
-            (Fact::Known(listed.iter().filter_map(|l| set(&vault, l)).collect()), strange.collect())
+            (Fact::Known(listed.iter().filter_map(|l| set(&vault, l, &stack.name, done)).collect()), strange.collect())
         }
     };
     let rights = vault.rights().map(|rights| {
         let keys = backups.protection.identities.iter().chain(&backups.protection.signing_key);
         rights.into_iter().chain(keys.filter_map(|key| Vault::right_of_key(key))).collect()
     });
+    let content = content(&vault, &sets, now);
+    let wrong_key = |error: &anyhow::Error| {
+        Refusal::within(error).filter(|r| r.kind == RefusalKind::WrongKey).map(|r| r.message.clone())
+    };
+    let locked_out = content.as_ref().err().filter(|_| !vault.keyless()).and_then(wrong_key);
     BackupFacts {
         stack: stack.name.clone(),
         now,
@@ -48,7 +58,8 @@ pub fn backups(world: &World, project: &Project, stack: &Stack, scenarios: &[&Sc
         protection: backups.protection.clone(),
         keys: key_files(&backups.protection),
         vault: backups.vault.clone(),
-        content: content(&vault, &sets, now).into(),
+        content: content.into(),
+        locked_out,
         sets,
         strangers,
         history: vault.history().into(),
@@ -57,7 +68,7 @@ pub fn backups(world: &World, project: &Project, stack: &Stack, scenarios: &[&Sc
         room: vault.room().into(),
         leftovers: vault.leftovers().into(),
         holder: vault.holder().into(),
-        deeds: vault.deeds().into(),
+        deeds,
     }
 }
 
@@ -77,7 +88,7 @@ fn production(stack: &Stack, findings: Option<&Findings>) -> Option<String> {
     names.iter().find(|(_, name)| meant(name)).map(|(what, name)| format!("by its {what}, {name}"))
 }
 
-fn set(vault: &Vault, listed: &Listed) -> Option<SetFact> {
+fn set(vault: &Vault, listed: &Listed, stack: &str, deeds: &[Deed]) -> Option<SetFact> {
     let at = listed.at()?;
     let moment = |text: &str| text.parse::<Timestamp>().ok();
     let outline = listed.public.as_ref().ok().map(|public| &public.outline);
@@ -87,6 +98,7 @@ fn set(vault: &Vault, listed: &Listed) -> Option<SetFact> {
     });
     // Damage that an earlier run found by reading is not forgotten because the records look well.
     let known = vault.look(listed).ok().and_then(|look| look.known_damage);
+    let known = known.or_else(|| prune::found_by_verify(deeds, stack, &listed.id));
     let files = || outline.into_iter().flat_map(|o| &o.components).flat_map(|c| &c.files);
     Some(SetFact {
         id: listed.id.clone(),
@@ -99,7 +111,7 @@ fn set(vault: &Vault, listed: &Listed) -> Option<SetFact> {
         stores: outline.map(|o| o.components.iter().map(|c| c.store.clone()).collect()).unwrap_or_default(),
         adopted: outline.is_some_and(|o| o.adopted()),
         encrypted: outline.is_some_and(|o| o.seal.is_some()),
-        damage: listed.public.as_ref().err().cloned().or(known),
+        damage: listed.public.as_ref().err().cloned().or_else(|| outline?.of_another(stack)).or(known),
     })
 }
 

@@ -6,13 +6,14 @@ use crate::domain::artifact::Component;
 use crate::domain::census::Entry;
 use crate::domain::diagnosis::{Damage, Diagnosis};
 use crate::domain::engine::{Engine, Feed};
+use crate::domain::event::Event;
 use crate::domain::level::Level;
 use crate::domain::objective::Objective;
 use crate::domain::outcome::Outcome;
 use crate::domain::protection::Encryption;
 use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::domain::stack::Stack;
-use crate::domain::store::Store;
+use crate::domain::store::{Location, Store};
 use crate::flow::child;
 use crate::flow::drill::{Input, Order, drill};
 use crate::flow::world::World;
@@ -33,6 +34,10 @@ pub struct Verified {
     pub stopped_by: Option<anyhow::Error>,
     /// How long each level took, in seconds.
     pub took: Vec<(Level, f64)>,
+    /// The stores of the stack that it holds.
+    pub stores: Vec<String>,
+    /// Those that it does not hold: nothing is known of them, whatever level it reached.
+    pub lacks: Vec<String>,
 }
 
 /// It was restored, and what came back is not what was counted, or nothing came back: known to be wrong.
@@ -42,12 +47,24 @@ pub struct Unequal(pub String);
 
 /// Verifies one set up to this level.
 pub fn verify(world: &World, stack: &Stack, vault: &Vault, id: &str, wanted: Level, engines: Engines) -> Verified {
-    let mut verified = Verified { id: id.to_owned(), reached: None, stopped_by: None, took: Vec::new() };
+    let mut verified = Verified {
+        id: id.to_owned(),
+        reached: None,
+        stopped_by: None,
+        took: Vec::new(),
+        stores: Vec::new(),
+        lacks: Vec::new(),
+    };
     let mut set = None;
     for level in Level::ALL.into_iter().filter(|level| *level <= wanted) {
         let begun = world.clock.now();
         let done = match level {
-            Level::L0 => vault.outline(id).map(drop),
+            Level::L0 => vault.outline(id).and_then(|(_, public)| {
+                let holds = |store: &&Store| public.outline.components.iter().any(|c| c.store == store.name);
+                verified.stores = stack.stores.iter().filter(holds).map(|store| store.name.clone()).collect();
+                verified.lacks = stack.stores.iter().filter(|s| !holds(s)).map(|s| s.name.clone()).collect();
+                public.outline.of_another(&stack.name).map_or(Ok(()), |what| Err(not_ours(what, stack).into()))
+            }),
             Level::L1 => {
                 vault.outline(id).and_then(|(folder, public)| vault.verify_stored(&folder, &public.outline)).map(drop)
             }
@@ -65,6 +82,23 @@ pub fn verify(world: &World, stack: &Stack, vault: &Vault, id: &str, wanted: Lev
     verified
 }
 
+/// Notes beside the set that its bytes are not those that were written, or that they are again. While another run holds the vault only
+/// the audit log tells of it.
+pub fn remember(world: &World, vault: &Vault, verified: &Verified) {
+    let kind = verified.stopped_by.as_ref().and_then(|error| Refusal::within(error)).map(|refusal| refusal.kind);
+    let note = match (&verified.stopped_by, verified.reached) {
+        (Some(error), Some(Level::L0 | Level::L1)) if kind == Some(RefusalKind::Integrity) => {
+            Some(format!("{error:#}"))
+        }
+        (_, Some(reached)) if reached >= Level::L2 => None,
+        _ => return,
+    };
+    if let Err(error) = vault.remember(&verified.id, note.as_deref(), &world.run, world.clock.wall()) {
+        let what = if note.is_some() { "the damage is in the audit log alone" } else { "the old note of damage stays" };
+        world.events.tell(Event::Note(format!("set {}: {what}: {error:#}", verified.id)));
+    }
+}
+
 fn found(set: Option<&BackupSet>) -> Result<&BackupSet> {
     set.context("the set was not opened")
 }
@@ -73,6 +107,21 @@ fn decoded(vault: &Vault, id: &str) -> Result<BackupSet> {
     let set = vault.find(id)?;
     set.verify()?;
     Ok(set)
+}
+
+/// Of a set, or a part of one, that is none of this stack's.
+pub fn not_ours(what: String, stack: &Stack) -> Refusal {
+    let hint = format!("correct `vault:` or the store of stack {} in recovery.yaml", stack.name);
+    Refusal::new(RefusalKind::Preflight, what, hint)
+}
+
+/// Whether a part of a set is of the database that the store names.
+///
+/// # Errors
+/// `Refusal` of kind `Preflight`.
+pub fn same_database(stack: &Stack, store: &Store, component: &Component) -> Result<(), Refusal> {
+    let Location::Database { database, .. } = &store.location else { return Ok(()) };
+    component.of_another_database(database).map_or(Ok(()), |what| Err(not_ours(what, stack)))
 }
 
 /// The stores of a set, each with its component and engine.
@@ -88,6 +137,7 @@ fn parts<'a>(
             let message = format!("the set holds {name} ({}), which stack {} has not", component.engine, stack.name);
             Refusal::new(RefusalKind::Configuration, message, "describe that store in recovery.yaml as it was")
         })?;
+        same_database(stack, store, component)?;
         let engine = engines(&component.engine).ok_or_else(|| anyhow!("no engine is called {}", component.engine))?;
         Ok((store, component, engine))
     };

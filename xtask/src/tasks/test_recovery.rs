@@ -14,6 +14,7 @@ use crate::domain::stack::{Foreign, Stack};
 use crate::domain::store::{Location, Root, Store};
 use crate::flow::drill::{Input, Order, drill};
 use crate::flow::plan::plan;
+use crate::flow::verify::{not_ours, same_database};
 use crate::flow::world::World;
 use crate::{engines, scenarios};
 use anyhow::Result;
@@ -275,7 +276,7 @@ fn item<'a>(
         (Some(_), _) if let Err(why) = scenario.steps_for(Origin::Set) => {
             return row("set", Outcome::Skipped(Why::new(why)));
         }
-        (Some(which), _) => match of_vault(stack, which) {
+        (Some(which), _) => match of_vault(stack, store, which) {
             Ok(set) => Input::Set(Box::new(set)),
             // One stack without a sound set must not keep the others from being drilled.
             Err(error) if several => return row("set", Outcome::Failed(Why::from_error(&error))),
@@ -295,9 +296,15 @@ fn item<'a>(
     Ok(Item::Drill(Box::new(order(stack, store, engine, scenario, input, args))))
 }
 
-/// A set of the stack's vault, opened with the stack's keys.
-fn of_vault(stack: &Stack, which: &str) -> Result<BackupSet> {
-    Vault::with(&stack.backups.vault, Access::of(&stack.backups.protection)?).find(which)
+/// A set of the stack's vault, opened with the stack's keys. One of another stack or database would prove nothing of this one.
+fn of_vault(stack: &Stack, store: &Store, which: &str) -> Result<BackupSet> {
+    let set = Vault::with(&stack.backups.vault, Access::of(&stack.backups.protection)?).find(which)?;
+    if set.manifest.stack != stack.name {
+        let what = format!("set {} is of stack {}, not of {}", set.manifest.id, set.manifest.stack, stack.name);
+        return Err(not_ours(what, stack).into());
+    }
+    set.manifest.component(&store.name).map_or(Ok(()), |part| same_database(stack, store, part))?;
+    Ok(set)
 }
 
 /// The stack declares a store that this backup cannot bring back: that is known to be wrong, not merely untried.

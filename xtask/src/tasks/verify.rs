@@ -10,7 +10,7 @@ use crate::domain::report::Report;
 use crate::domain::stack::Stack;
 use crate::exit_code;
 use crate::flow::audit;
-use crate::flow::verify::{Verified, verify};
+use crate::flow::verify::{Verified, remember, verify};
 use crate::flow::world::World;
 use crate::tasks::adopt::{Opening, is_archive, private_set};
 use crate::tasks::verify::told::Told;
@@ -56,7 +56,7 @@ pub struct Done {
     pub error: Option<anyhow::Error>,
 }
 
-/// Verifies and says how far each set came. As JSON: `{"stack", "wanted", "sets": [{"id", "reached", "why", "seconds"}],
+/// Verifies and says how far each set came. As JSON: `{"stack", "wanted", "sets": [{"id", "reached", "why", "seconds", "stores", "lacks"}],
 /// "contradictions"}`.
 pub fn run(
     world: &World,
@@ -118,6 +118,7 @@ fn sets(
     for set in &sets {
         audit::note(world, vault, deed(stack, set));
         told.set(set);
+        remember(world, vault, set);
     }
     let contradictions = vault.contradictions()?;
     told.contradictions(&contradictions);
@@ -127,6 +128,9 @@ fn sets(
     }
     for set in &sets {
         tell(set, args.level, out)?;
+        for store in &set.lacks {
+            writeln!(out, "note: set {} holds nothing of {store}: nothing of it is known by this", set.id)?;
+        }
     }
     for what in &contradictions {
         writeln!(out, "VAULT   {what}")?;
@@ -147,7 +151,8 @@ fn sets(
 }
 
 fn deed(stack: &Stack, set: &Verified) -> Deed {
-    let deed = Deed { level: set.reached, ..Deed::new(What::Verify, &stack.name).of(&set.id) };
+    let deed =
+        Deed { level: set.reached, stores: set.stores.clone(), ..Deed::new(What::Verify, &stack.name).of(&set.id) };
     set.stopped_by.as_ref().map_or(deed.clone(), |error| deed.failed(error))
 }
 
@@ -183,7 +188,7 @@ fn document(stack: &Stack, args: &Args, sets: &[Verified], contradictions: &[Str
     let set = |set: &Verified| {
         let seconds: serde_json::Map<_, _> = set.took.iter().map(|(l, s)| (l.to_string(), (*s).into())).collect();
         let why = set.stopped_by.as_ref().map(|error| format!("{error:#}"));
-        serde_json::json!({ "id": set.id, "reached": set.reached, "why": why, "seconds": seconds })
+        serde_json::json!({ "id": set.id, "reached": set.reached, "why": why, "seconds": seconds, "stores": set.stores, "lacks": set.lacks })
     };
     serde_json::json!({
         "stack": stack.name,

@@ -94,6 +94,23 @@ impl Vault {
     }
 }
 
+impl Vault {
+    /// As [`Removal::remember`], for whoever does not hold the lock: what is already so takes none.
+    ///
+    /// # Errors
+    /// As [`Vault::hold`].
+    pub fn remember(&self, id: &str, damage: Option<&str>, run: &str, wall: jiff::Timestamp) -> Result<()> {
+        if self.noted(DAMAGED, id).is_some() == damage.is_some() {
+            return Ok(());
+        }
+        let _lock = self.locked_for(id, run, wall)?;
+        match damage {
+            Some(why) => self.note(DAMAGED, id, why),
+            None => self.strike_out(DAMAGED, id),
+        }
+    }
+}
+
 impl Removal<'_> {
     /// Remembers what reading a set said, so that damage once found is not forgotten when the set is no longer among the newest.
     ///

@@ -2,6 +2,7 @@
 //! goes. No file of the data, no digest, no signature changes. It must not know who the readers are.
 
 use super::{PARTIAL, Vault};
+use crate::archive::catalog::{self, Line};
 use crate::archive::disk::Folder;
 use crate::archive::keys::Keys;
 use crate::archive::lock::Lock;
@@ -84,6 +85,18 @@ impl Rewrapping<'_> {
         disk::sync_folder(on, &folder)
     }
 
+    /// Writes down that a key file is ours. One that was there before there were such lines keeps its place as long as it lies there.
+    fn bind(&self, id: &str, name: &str) -> Result<()> {
+        let on = self.vault.on();
+        // A catalog that cannot be read is told by `verify`, and binds nothing.
+        let Ok(lines) = catalog::read(on, &self.vault.folder) else { return Ok(()) };
+        let bound = lines.iter().any(|line| matches!(line, Line::Keyed { id: of, .. } if of == id));
+        let before = if bound { Vec::new() } else { key_names(on, &self.vault.folder.join(id))? };
+        let keyed = |file: String| Line::Keyed { id: id.to_owned(), file };
+        let new = before.into_iter().chain([name.to_owned()]).map(keyed).collect::<Vec<_>>();
+        catalog::append(on, &self.vault.folder, &new)
+    }
+
     /// Puts the key, encrypted for the readers of now, beside those that there are; durable on return. Its name.
     fn put(&self, folder: &Path, key: &SetKey) -> Result<String> {
         let wrapped = key.wrapped(&self.vault.access.encryption)?;
@@ -98,6 +111,9 @@ impl Rewrapping<'_> {
         if read != wrapped {
             return Err(disk::damaged(&path, "does not read back as it was written").into());
         }
+        // Said first: a file without its line would look like one that somebody else put there.
+        let id = folder.file_name().map(|id| id.to_string_lossy().into_owned()).unwrap_or_default();
+        self.bind(&id, &name)?;
         disk::rename_new(on, &path, &folder.join(&name))?;
         disk::sync_folder(on, folder)?;
         disk::sync_folder(on, &self.vault.folder).context("make the vault durable")?;
