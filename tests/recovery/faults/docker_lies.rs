@@ -50,7 +50,7 @@ fn docker_f01_a_dump_that_ends_badly_is_no_backup_however_whole_it_looks() {
         &server,
         "case \"$*\" in *version*) exec \"$real\" \"$@\";; esac; \"$real\" \"$@\" | head -c 100000; exit 0",
     );
-    refused(backup(&rig, &server), RefusalKind::Producer, &["app", "is not whole", "ends in"], "run it again");
+    refused(backup(&rig, &server), RefusalKind::Producer, &["postgres", "is not whole", "ends in"], "run it again");
     holds_only(&rig.vault(), 1);
     replace(&server, "case \"$*\" in *version*) exec \"$real\" \"$@\";; esac; exit 0");
     refused(backup(&rig, &server), RefusalKind::Producer, &["wrote nothing"], "run it again");
