@@ -182,6 +182,9 @@ fn aims<'a>(stack: &'a Stack, set: &BackupSet, args: &Args) -> Result<Vec<Aim<'a
         [] => set.manifest.components.iter().map(|c| &c.store).collect(),
         names => names.iter().collect(),
     };
+    if let Some(twice) = names.iter().enumerate().find(|(n, name)| names[..*n].contains(name)) {
+        return Err(refuse(&format!("--store names `{}` twice", twice.1), "name each store once"));
+    }
     let aim = |name: &&String| -> Result<Aim<'a>> {
         let store = stack.stores.iter().find(|s| s.name == **name).ok_or_else(|| {
             refuse(&format!("stack {} has no store `{name}`", stack.name), &format!("choose one of: {}", known()))

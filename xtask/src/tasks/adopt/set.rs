@@ -44,9 +44,9 @@ pub struct Private {
     pub said: String,
 }
 
-/// Whether an archive is meant, and not a set's id or `latest`.
+/// Whether an archive is meant, and not a set's id or a keyword. A file that is called like one is meant with its folder: `./latest`.
 pub fn is_archive(which: &str) -> bool {
-    !manifest::is_id(which) && Path::new(which).exists()
+    !manifest::is_id(which) && !["latest", "all"].contains(&which) && Path::new(which).exists()
 }
 
 /// Reads the archive to its end, brings it back in a private place, and makes a set of it in a private vault.
