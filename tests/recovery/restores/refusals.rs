@@ -140,6 +140,21 @@ fn one_restore_at_a_time_and_the_holder_is_named() {
 }
 
 #[test]
+fn what_a_dead_restore_left_of_another_store_hinders_nobody_and_stays_for_a_sweep() {
+    let rig = Rig::new("wal", 5);
+    rig.backup();
+    let vault = Vault::at(&rig.path("vault"));
+    let held = vault.restoring("the-other-run", jiff::Timestamp::now()).unwrap();
+    held.begin("the-other-run", &[Intent { store: "pictures".into(), to: "live".into() }]).unwrap();
+    drop(held);
+    let done = rig.done(&[LIVE.as_slice(), &["--confirm", "site", "--store", "db"]].concat());
+    assert!(done.err.contains("left of pictures stays until `cargo xtask sweep`"), "{}", done.said());
+    assert!(vault.has_unfinished_restores().unwrap());
+    rig.done(&["sweep"]);
+    assert!(!vault.has_unfinished_restores().unwrap());
+}
+
+#[test]
 fn a_vault_in_use_keeps_a_restore_from_its_safety_backup_and_so_from_everything() {
     let rig = Rig::new("wal", 5);
     rig.backup();

@@ -36,6 +36,8 @@ pub fn exchange(at: &Target, from: &Component, wish: &Wish) -> Exchange {
         obstacles: vec![ask(at, "see who uses the database", if wish.disconnect { only_sessions } else { nobody })],
         room: Some(room(at, from)),
         swap: swap(at, &fresh, &old, wish),
+        landed: Some(landed(at, &fresh)),
+        after: (wish.replace && !wish.keep).then(|| drop_previous(at, &old)),
         removal: format!(
             "psql --username={} --dbname={} --command={}",
             quote(&at.user),
@@ -141,11 +143,26 @@ fn swap(at: &Target, fresh: &str, old: &str, wish: &Wish) -> Act {
         ("old", old),
         ("replace", on(wish.replace)),
         ("disconnect", on(wish.disconnect)),
-        ("keep", on(wish.keep)),
     ];
     let set: String = all.map(|(name, value)| format!("\\set {name} {}\n", backslash_word(value))).concat();
     let exec = psql_on(at, maintenance(&at.name), "exchange").env("PGOPTIONS", WRITING);
     Act::text(Phase::Index, "let the two databases change names", exec, format!("{set}{SESSION}{SWAP}"))
+}
+
+/// The copy has its own name until the exchange, which is one transaction.
+fn landed(at: &Target, fresh: &str) -> Act {
+    let script = format!(
+        "{SESSION}SELECT 'landed=' || (count(*) FILTER (WHERE datname = {}) = 1 AND count(*) FILTER (WHERE datname = {}) = 0) FROM pg_database;\n",
+        literal(&at.name),
+        literal(fresh)
+    );
+    Act::text(Phase::Index, "ask which database has the name", psql_on(at, maintenance(&at.name), "exchange"), script)
+}
+
+fn drop_previous(at: &Target, old: &str) -> Act {
+    let exec = psql_on(at, maintenance(&at.name), "exchange").env("PGOPTIONS", WRITING);
+    let script = format!("{SESSION}DROP DATABASE IF EXISTS {} WITH (FORCE);\n", ident(old));
+    Act::text(Phase::Index, "drop what was there before", exec, script)
 }
 
 /// See [`crate::domain::engine::Engine::clear`].

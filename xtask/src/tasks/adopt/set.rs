@@ -38,6 +38,8 @@ pub struct Private {
     pub vault: Vault,
     /// Its id.
     pub id: String,
+    /// The archive's own.
+    pub sha256: String,
     /// The store that it is of.
     pub store: String,
     /// What the archive is, and what nobody can know of it.
@@ -79,5 +81,12 @@ pub fn private_set(
     let mut said = Vec::new();
     describe(examined.findings(), as_of, &mut said)?;
     let said = String::from_utf8_lossy(&said).into_owned();
-    Ok(Private { _site: site, vault, id: taken.record.id, store, said })
+    Ok(Private {
+        _site: site,
+        vault,
+        id: taken.record.id,
+        sha256: examined.findings().file.sha256.clone(),
+        store,
+        said,
+    })
 }
