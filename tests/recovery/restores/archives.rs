@@ -25,6 +25,17 @@ fn flaw_05_and_06_a_gzipped_database_file_is_verified_and_restored_as_what_it_is
     let done = rig.done(&["restore", "site", "old.db.gz", "--to", "live", "--confirm", "site"]);
     assert!(done.out.contains("cannot be known") && done.out.contains("nobody can know"), "{}", done.said());
     assert_eq!(rig.content(), before);
+    let log = std::fs::read_to_string(rig.path("vault/audit.jsonl")).unwrap();
+    let lines = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let told: Vec<_> = lines.filter(|line| line["what"] == "restore" && line["ending"] != "failed").collect();
+    assert_eq!(told.len(), 2, "begun and passed: {log}");
+    for line in told {
+        let target = line["target"].as_str().unwrap();
+        assert!(
+            target.contains("archive old.db.gz, SHA-256 ") && line.get("set").is_none(),
+            "no vault has that set: {line}"
+        );
+    }
     // Only the safety set is in the vault: the archive's own was private, and is gone.
     assert_eq!(Vault::at(&rig.path("vault")).list().unwrap().len(), 1);
     assert_eq!(std::fs::read_dir(rig.temporary.path()).unwrap().count(), 0);

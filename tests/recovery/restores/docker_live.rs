@@ -100,6 +100,27 @@ fn docker_single_tables_come_back_in_one_transaction_and_newer_rows_elsewhere_st
     assert_eq!(shop.digest(), before.replace(" 50", " 51"), "the table is back, and the newer customer stays");
     let key = "SELECT convalidated FROM pg_constraint WHERE conname = 'orders_customer_fkey'";
     assert_eq!(shop.ask("shop", key), "t", "its key holds again");
+    // A counter that no column owns and was never called, and what was computed of the table once.
+    shop.script(
+        "CREATE SEQUENCE sales.alone; CREATE MATERIALIZED VIEW sales.once AS SELECT count(*) FROM sales.open; \
+         ALTER TABLE sales.orders ALTER id SET DEFAULT nextval('sales.alone')",
+    );
+    let said = shop.done(&live(&["--table", "orders"]));
+    assert!(said.out.contains("REFRESH MATERIALIZED VIEW sales.once"), "{}", said.out);
+    assert_eq!(shop.ask("shop", "SELECT nextval('sales.alone')"), "20001", "its next number is not in use");
+    shop.script(
+        "ALTER TABLE sales.orders ALTER id SET DEFAULT nextval('sales.orders_id_seq'); DROP MATERIALIZED VIEW sales.once; DROP SEQUENCE sales.alone; \
+         CREATE FUNCTION sales.nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; \
+         CREATE TRIGGER emptied AFTER TRUNCATE ON sales.orders EXECUTE FUNCTION sales.nothing(); \
+         CREATE TRIGGER off AFTER INSERT ON sales.customer FOR EACH ROW EXECUTE FUNCTION sales.nothing(); ALTER TABLE sales.customer DISABLE TRIGGER off",
+    );
+    shop.refused(&live(&["--table", "orders"]), 14, &["trigger emptied of sales.orders fires when"]);
+    shop.refused(
+        &live(&["--table", "sales.customer"]),
+        14,
+        &["trigger off of sales.customer is not in its usual state"],
+    );
+    shop.script("DROP FUNCTION sales.nothing() CASCADE");
     // Gone with all that hangs on it.
     shop.script("DROP TABLE sales.orders CASCADE");
     shop.done(&live(&["--table", "sales.orders"]));

@@ -13,7 +13,11 @@ fn docker_a_restore_that_may_not_be_is_refused_by_name_and_touches_nothing() {
     shop.script("DELETE FROM sales.orders WHERE id = 1");
     shop.refused(&["restore", "shop", "latest", "--to", "live"], 26, &["\"shop\" holds", "--confirm shop"]);
     shop.refused(&["restore", "shop", "latest", "--to", "live", "--confirm", "prod"], 2, &["the stack is shop"]);
-    shop.refused(&["restore", "shop", "latest", "--to", "postgres"], 26, &["\"postgres\"", "already"]);
+    shop.refused(&["restore", "shop", "latest", "--to", "postgres"], 26, &["a database postgres already"]);
+    shop.ask("postgres", "CREATE DATABASE empty");
+    let ended = shop.run(&["restore", "shop", "latest", "--to", "empty"]);
+    assert_eq!(ended.code, Some(26), "{}", ended.err);
+    assert!(!ended.err.contains("restoring beside"), "refused before anything is loaded: {}", ended.err);
     shop.script("ALTER ROLE reader LOGIN PASSWORD 'canary-4711'; GRANT pg_read_all_data TO reader");
     let recovery = shop.project.path().join("recovery.yaml");
     let described = std::fs::read_to_string(&recovery).unwrap();

@@ -190,3 +190,27 @@ fn a_damaged_database_changes_names_and_needs_a_word_more_because_it_cannot_be_b
     let log = std::fs::read_to_string(rig.path("vault/audit.jsonl")).unwrap();
     assert!(log.lines().any(|l| l.contains("\"begun\"") && l.contains("without a safety backup")), "{log}");
 }
+
+#[test]
+fn what_is_there_without_a_row_is_backed_up_before_it_is_replaced_and_the_way_back_is_complete() {
+    let rig = Rig::new("wal", 5);
+    rig.backup();
+    rig.sql("DELETE FROM orders; DELETE FROM customers; CREATE TABLE newer(a)");
+    let done = rig.done(&[live().as_slice(), &["--store", "db", "--drop-previous"]].concat());
+    assert!(!done.out.contains("no safety backup"), "{}", done.said());
+    assert!(done.out.contains("what was committed after that is in no copy"), "{}", done.said());
+    let line = done.out.lines().find(|line| line.contains("cargo xtask restore")).unwrap().trim();
+    let words: Vec<&str> = line.split(' ').skip(2).collect();
+    rig.done(&words);
+    assert_eq!(rig.content(), []);
+    let tables = "SELECT count(*) FROM sqlite_schema WHERE name = 'newer'";
+    assert_eq!(rig.open().query_row(tables, [], |r| r.get::<_, i64>(0)).unwrap(), 1, "its tables are back, too");
+}
+
+#[test]
+fn a_folder_s_note_is_told_also_when_what_was_there_is_dropped() {
+    let rig = Rig::new("wal", 5);
+    rig.backup();
+    let done = rig.done(&[live().as_slice(), &["--store", "pictures", "--drop-previous"]].concat());
+    assert!(done.out.contains("until it is restarted"), "{}", done.said());
+}

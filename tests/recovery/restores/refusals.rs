@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "a test gives the vault the real time, as a run would")]
 
 use super::rig::Rig;
+use crate::protected::Desk;
 use xtask::archive::vault::{Intent, Vault};
 
 const LIVE: [&str; 5] = ["restore", "site", "latest", "--to", "live"];
@@ -36,10 +37,39 @@ fn options_that_cannot_be_meant_together_are_refused() {
     refused(&rig, &to(&["other", "--disconnect"]), 2, &["leave --drop-previous and --disconnect out"]);
     refused(&rig, &to(&["live", "--table", "orders"]), 2, &["name it with --store"]);
     refused(&rig, &to(&["live", "--store", "none"]), 2, &["choose one of: db, pictures"]);
-    for name in ["../site.db", "/etc/passwd", "-x", ".hidden", "site.db"] {
+    refused(&rig, &to(&["live", "--store", "db", "--store", "db"]), 2, &["names `db` twice"]);
+    for name in ["../site.db", "/etc/passwd", "-x", ".hidden", "site.db", "site.db-wal", "site.db_restore_x"] {
         let to = format!("--to={name}");
         refused(&rig, &["restore", "site", "latest", &to, "--store", "db"], 2, &["a plain name"]);
     }
+}
+
+#[test]
+fn latest_is_never_a_file_of_that_name_nor_what_a_restore_replaced() {
+    let rig = Rig::new("wal", 5);
+    let set = rig.backup();
+    std::fs::write(rig.path("latest"), "no archive").unwrap();
+    let live = [LIVE.as_slice(), &["--confirm", "site"]].concat();
+    rig.done(&live);
+    let safety = Vault::at(&rig.path("vault")).list().unwrap().pop().unwrap().id;
+    assert_ne!(safety, set);
+    std::fs::remove_dir_all(rig.path("vault").join(&set)).unwrap();
+    refused(&rig, &live, 10, &["only of what earlier restores replaced", &safety]);
+}
+
+#[test]
+fn an_unsigned_note_makes_no_older_set_the_latest_of_a_vault_whose_sets_are_signed() {
+    let desk = Desk::new("ops.key");
+    desk.ends(0, &["backup", "shop"]);
+    let older = desk.set();
+    desk.ends(0, &["backup", "shop"]);
+    let newer = desk.set();
+    let id = |set: &std::path::Path| set.file_name().unwrap().to_string_lossy().into_owned();
+    std::fs::write(desk.at("vault").join(format!(".safety-{}", id(&newer))), "").unwrap();
+    let said = desk.ends(14, &["restore", "shop", "latest", "--to", "beside.db"]);
+    assert!(said.contains(&id(&older)) && said.contains(&id(&newer)) && said.contains("signed by nobody"), "{said}");
+    assert!(!desk.at("beside.db").exists());
+    desk.ends(0, &["restore", "shop", &id(&newer), "--to", "beside.db"]);
 }
 
 /// Row 31 of the old scripts' flaws: the file that a restore names was never the one that the backup wrote.
@@ -107,6 +137,21 @@ fn one_restore_at_a_time_and_the_holder_is_named() {
     let swept = rig.done(&["sweep"]);
     assert!(swept.out.contains("removed  what the restore of run the-other-run left"), "{}", swept.said());
     rig.done(&[LIVE.as_slice(), &["--confirm", "site"]].concat());
+}
+
+#[test]
+fn what_a_dead_restore_left_of_another_store_hinders_nobody_and_stays_for_a_sweep() {
+    let rig = Rig::new("wal", 5);
+    rig.backup();
+    let vault = Vault::at(&rig.path("vault"));
+    let held = vault.restoring("the-other-run", jiff::Timestamp::now()).unwrap();
+    held.begin("the-other-run", &[Intent { store: "pictures".into(), to: "live".into() }]).unwrap();
+    drop(held);
+    let done = rig.done(&[LIVE.as_slice(), &["--confirm", "site", "--store", "db"]].concat());
+    assert!(done.err.contains("left of pictures stays until `cargo xtask sweep`"), "{}", done.said());
+    assert!(vault.has_unfinished_restores().unwrap());
+    rig.done(&["sweep"]);
+    assert!(!vault.has_unfinished_restores().unwrap());
 }
 
 #[test]

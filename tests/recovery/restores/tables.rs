@@ -82,3 +82,17 @@ fn a_table_whose_definition_has_changed_and_one_that_the_backup_lacks_are_refuse
     unchanged(&rig, &["customers", "orders"], 13, "definition has changed");
     unchanged(&rig, &["newer"], 2, "the set holds no table `newer`");
 }
+
+#[test]
+fn a_table_that_others_follow_by_triggers_or_an_index_of_words_is_refused() {
+    let rig = Rig::new("wal", 5);
+    rig.backup();
+    rig.sql("CREATE TRIGGER tidy AFTER UPDATE ON customers BEGIN UPDATE customers SET name = trim(name) WHERE id = new.id; END");
+    rig.done(&words(&["customers", "orders"]));
+    rig.sql(
+        "CREATE TABLE log(a); CREATE TRIGGER told AFTER DELETE ON orders BEGIN INSERT INTO log VALUES (old.id); END",
+    );
+    unchanged(&rig, &["orders"], 14, "trigger told writes elsewhere");
+    rig.sql("DROP TRIGGER told; CREATE VIRTUAL TABLE found USING fts5(said, content='orders', content_rowid='id')");
+    unchanged(&rig, &["orders"], 14, "the index found has its content from it");
+}

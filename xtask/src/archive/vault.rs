@@ -82,6 +82,11 @@ impl Vault {
         Self { disk, folder: path.to_owned(), access: Arc::new(access) }
     }
 
+    /// Whether a set must be signed by somebody who is named.
+    pub fn wants_signatures(&self) -> bool {
+        !self.access.trust.is_empty()
+    }
+
     pub(super) fn on(&self) -> &dyn Disk {
         self.disk.as_ref()
     }

@@ -37,8 +37,12 @@ pub struct Exchange {
     pub obstacles: Vec<Preflight>,
     /// How much room it needs; `None` where a question of [`super::engine::Engine::before_restore`] asks for that.
     pub room: Option<Room>,
-    /// The exchange: whole or not at all, whatever happens meanwhile.
+    /// The exchange: whole or not at all, whatever happens meanwhile. A line `note=…` of its answer is what went wrong after it.
     pub swap: Act,
+    /// Asks whether the exchange took place, for when that was not heard: `landed=true` or `landed=false`.
+    pub landed: Option<Act>,
+    /// Removes what was there, where it is not kept and the exchange does not do so. Its failure undoes nothing.
+    pub after: Option<Act>,
     /// What removes the previous data later, as a command line.
     pub removal: String,
     /// What has to be known about the exchange.

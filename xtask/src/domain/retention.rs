@@ -1,9 +1,9 @@
 //! Which backup sets are kept and which may go: one pure function from what a vault holds to a plan with its reasons.
 //! It must not know how a set is found good, nor how one is removed.
 
-use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -46,6 +46,17 @@ pub enum State {
     Unknown,
 }
 
+/// What a set was made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The stack as it ran.
+    Running,
+    /// What a restore was about to replace: a state that somebody did not want.
+    Safety,
+    /// Another tool's archive: its data is older than the set.
+    Adopted,
+}
+
 /// A set of a vault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Set {
@@ -55,6 +66,8 @@ pub struct Set {
     pub at: Timestamp,
     /// The stores that it holds; empty when nobody can tell.
     pub stores: BTreeSet<String>,
+    /// What it was made of.
+    pub origin: Origin,
     /// What was found out about it.
     pub state: State,
     /// Somebody reads it at this moment.
@@ -77,6 +90,8 @@ pub enum Reason {
     Weekly,
     /// The newest good one of its month.
     Monthly,
+    /// It is of what a restore replaced, and the newest of these or younger than a week.
+    Safety,
     /// A person wants it kept.
     OnHold,
     /// It is being read.
@@ -85,7 +100,7 @@ pub enum Reason {
     Future,
     /// Whether it is good could not be known.
     Unknown,
-    /// It is damaged, but there are not yet as many newer good sets as the floor demands.
+    /// It is damaged, or not of the stack as it ran, and there are not yet as many newer good sets as the floor demands.
     NotReplaced,
 }
 
@@ -98,6 +113,7 @@ impl Reason {
             Self::Daily => "daily",
             Self::Weekly => "weekly",
             Self::Monthly => "monthly",
+            Self::Safety => "of what a restore replaced",
             Self::OnHold => "on hold",
             Self::InUse => "being read",
             Self::Future => "dated in the future",
@@ -137,12 +153,15 @@ impl Decision {
     }
 }
 
+/// How long a set of what a restore replaced stays, whatever comes after it.
+const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
+
 /// What is to become of every set of a vault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// One a set, in the order in which they were given.
     pub decisions: Vec<Decision>,
-    /// How many sets count as good.
+    /// How many sets of the running stack count as good.
     pub good: usize,
 }
 
@@ -159,15 +178,24 @@ impl Plan {
 /// takes the place of one that holds them all. A set is removed when no rule keeps it for any store. What is not good counts for
 /// nothing; a damaged set goes once there are as many newer good sets of everything that it may hold as the floor demands,
 /// because until then it may be the best that there is. A set dated in the future counts for nothing and stays.
+///
+/// Only sets of the stack as it ran count. Of what restores replaced, the newest one and those of the last week stay; adopted ones are
+/// under the same rules among themselves; and none of either goes before enough newer ones of the running stack could replace it.
 pub fn plan(sets: &[Set], policy: &Policy, now: Timestamp) -> Plan {
-    let mut good: Vec<usize> = (0..sets.len()).filter(|&n| counts(&sets[n], now)).collect();
-    good.sort_by_key(|&n| Reverse((sets[n].at, n)));
-    let stores: BTreeSet<&str> = good.iter().flat_map(|&n| &sets[n].stores).map(String::as_str).collect();
+    let good = newest_first(sets, now, Origin::Running);
     let mut keep = vec![BTreeSet::new(); sets.len()];
-    for store in stores {
-        let holding: Vec<usize> = good.iter().copied().filter(|&n| sets[n].stores.contains(store)).collect();
-        for (n, reason) in chosen(sets, &holding, policy) {
-            keep[n].insert(reason);
+    for origin in [Origin::Running, Origin::Safety, Origin::Adopted] {
+        let these = newest_first(sets, now, origin);
+        let stores: BTreeSet<&str> = these.iter().flat_map(|&n| &sets[n].stores).map(String::as_str).collect();
+        for store in stores {
+            let holding: Vec<usize> = these.iter().copied().filter(|&n| sets[n].stores.contains(store)).collect();
+            let kept = match origin {
+                Origin::Safety => recent(sets, &holding, now),
+                Origin::Running | Origin::Adopted => chosen(sets, &holding, policy),
+            };
+            for (n, reason) in kept {
+                keep[n].insert(reason);
+            }
         }
     }
     let replaced = |n: usize| {
@@ -193,7 +221,8 @@ pub fn plan(sets: &[Set], policy: &Policy, now: Timestamp) -> Plan {
         is(set.at > now, Some(Reason::Future), Some(Flag::Future));
         is(unknown(set), Some(Reason::Unknown), Some(Flag::Unknown));
         is(set.state == State::Damaged, None, Some(Flag::Damaged));
-        is(set.state == State::Damaged && !replaced(n), Some(Reason::NotReplaced), None);
+        let waits = set.state == State::Damaged || (set.origin != Origin::Running && counts(set, now));
+        is(waits && !replaced(n), Some(Reason::NotReplaced), None);
         Decision { id: set.id.clone(), keep, flags }
     });
     Plan { decisions: decisions.collect(), good: good.len() }
@@ -213,6 +242,21 @@ pub fn keepers(sets: &[Set], plan: &Plan) -> BTreeSet<usize> {
         found.extend((0..sets.len()).filter(keeps));
     }
     found
+}
+
+/// What counts of the sets that were made of this.
+fn newest_first(sets: &[Set], now: Timestamp, origin: Origin) -> Vec<usize> {
+    let mut these: Vec<usize> =
+        (0..sets.len()).filter(|&n| counts(&sets[n], now) && sets[n].origin == origin).collect();
+    these.sort_by_key(|&n| Reverse((sets[n].at, n)));
+    these
+}
+
+/// Of what restores replaced, given newest first: the last one, and those of the last week.
+fn recent(sets: &[Set], holding: &[usize], now: Timestamp) -> Vec<(usize, Reason)> {
+    let young = |n: usize| now.duration_since(sets[n].at) < WEEK;
+    let kept = holding.iter().enumerate().filter(|(place, n)| *place == 0 || young(**n));
+    kept.map(|(_, n)| (*n, Reason::Safety)).collect()
 }
 
 /// Whether a set counts for anything.

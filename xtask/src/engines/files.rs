@@ -219,6 +219,8 @@ impl Engine for Files {
             obstacles: vec![question],
             room: None,
             swap: Act::run(Phase::Index, "let the two folders change names", exec),
+            landed: None,
+            after: None,
             removal: format!("rm -r {}", quote(&folder(&previous))),
             previous: wish.keep.then(|| folder(&previous)),
             beside,

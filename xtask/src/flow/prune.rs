@@ -7,7 +7,7 @@ use crate::domain::deed::Deed;
 use crate::domain::event::Event;
 use crate::domain::level::Level;
 use crate::domain::refusal::{Refusal, RefusalKind};
-use crate::domain::retention::{Decision, Policy, Set, State, keepers, plan};
+use crate::domain::retention::{Decision, Origin, Policy, Set, State, keepers, plan};
 use crate::domain::standing::Standing;
 use crate::flow::world::World;
 use anyhow::Result;
@@ -171,10 +171,15 @@ fn row(order: &Order<'_>, listed: &Listed, at: Timestamp, deeds: &[Deed]) -> Res
     };
     let manifest = listed.public.as_ref().ok().map(|public| &public.outline);
     let stores = manifest.map(|m| m.components.iter().map(|c| c.store.clone()).collect()).unwrap_or_default();
+    let origin = match manifest {
+        _ if order.vault.is_safety(&listed.id) => Origin::Safety,
+        Some(outline) if outline.adopted() => Origin::Adopted,
+        _ => Origin::Running,
+    };
     let id = listed.id.clone();
     Ok(Row {
         decision: Decision { id: id.clone(), keep: Default::default(), flags: Default::default() },
-        set: Set { id, at, stores, state, in_use: look.in_use, on_hold: look.on_hold },
+        set: Set { id, at, stores, origin, state, in_use: look.in_use, on_hold: look.on_hold },
         read: false,
         why,
         stored_bytes: manifest.map(stored_bytes),
@@ -217,8 +222,10 @@ impl Reading<'_, '_> {
     fn newest(&mut self, world: &World, now: Timestamp, rows: &mut [Row]) {
         let mut good: BTreeMap<String, usize> = BTreeMap::new();
         // What has a manifest can be read; what was damaged once may only have been read badly.
-        let readable =
-            |row: &&mut Row| row.set.state != State::Unknown && row.stored_bytes.is_some() && row.set.at <= now;
+        let readable = |row: &&mut Row| {
+            let counts = row.set.origin == Origin::Running && row.set.at <= now;
+            counts && row.set.state != State::Unknown && row.stored_bytes.is_some()
+        };
         for row in rows.iter_mut().rev().filter(readable) {
             let short = |store: &String| good.get(store).is_none_or(|n| *n < self.order.policy.floor());
             if !row.set.stores.iter().any(short) {

@@ -71,10 +71,10 @@ pub struct Order<'a> {
     pub vault: &'a Vault,
     /// The set.
     pub set: &'a BackupSet,
+    /// The old archive that the set was made of for this run alone, and its SHA-256: no vault knows that set.
+    pub archive: Option<(String, String)>,
     /// The stores.
     pub aims: Vec<Aim<'a>>,
-    /// All stores of the stack: what an earlier restore left is cleared first.
-    pub all: Vec<Aim<'a>>,
     /// Where to.
     pub goal: Goal,
     /// Single tables, as census objects; empty = everything.
@@ -92,6 +92,14 @@ pub struct Order<'a> {
 }
 
 impl Order<'_> {
+    /// Where to, and of an old archive what it was: as the audit log tells it.
+    fn target(&self) -> String {
+        match &self.archive {
+            Some((path, sha256)) => format!("{}; from the archive {path}, SHA-256 {sha256}", self.goal.word()),
+            None => self.goal.word().to_owned(),
+        }
+    }
+
     fn wish(&self, world: &World) -> Wish {
         wish(self, &world.run)
     }
@@ -110,6 +118,8 @@ pub fn wish(order: &Order<'_>, run: &str) -> Wish {
 /// A store that was visited, and what was found out there.
 struct Visit<'a> {
     store: &'a Store,
+    /// The same, allowed to be empty: whatever is there is backed up before it is replaced.
+    as_it_is: Store,
     engine: &'static dyn Engine,
     component: &'a Component,
     site: Box<dyn Site>,
@@ -148,6 +158,8 @@ pub struct Restored {
 pub struct Done {
     /// The set that holds what was there before, when there was something.
     pub safety: Option<String>,
+    /// The moment whose data that set is: the earliest of its stores.
+    pub safety_as_of: Option<String>,
     /// In the order of the exchange.
     pub stores: Vec<Restored>,
     /// What has to be known.
@@ -161,11 +173,12 @@ pub struct Done {
 /// # Errors
 /// `Refusal`s of [`questions`] and of what the restore itself needs; then every store that is not named as exchanged is what it was.
 pub fn recover(world: &World, order: &Order<'_>) -> Result<Done> {
-    let deed = Deed::new(What::Restore, &order.stack.name).of(&order.set.manifest.id).to(order.goal.word());
+    let deed = Deed::new(What::Restore, &order.stack.name).to(order.target());
+    let deed = if order.archive.is_some() { deed } else { deed.of(&order.set.manifest.id) };
     let done = carried_out(world, order, &deed);
     match &done {
         Ok(Done { safety: Some(id), .. }) => {
-            let target = format!("{}; what was there is in set {id}", order.goal.word());
+            let target = format!("{}; what was there is in set {id}", order.target());
             audit::note(world, order.vault, deed.to(target));
         }
         Ok(_) => audit::note(world, order.vault, deed),
@@ -179,7 +192,7 @@ fn carried_out(world: &World, order: &Order<'_>, deed: &Deed) -> Result<Done> {
     let restoring = order.vault.restoring(&world.run, world.clock.wall())?;
     // Nothing of a set is looked into before all of its bytes were found right.
     order.set.verify()?;
-    clear_all(world, order.stack, order.vault, &restoring, &order.all)?;
+    clear_all(world, order.stack, order.vault, &restoring, (&order.aims, false))?;
     let (visits, mut notes) = questions::visit(world, order)?;
     let (saved, told) = safety::ready(world, order, &visits)?;
     notes.extend(told);
@@ -201,7 +214,8 @@ fn carried_out(world: &World, order: &Order<'_>, deed: &Deed) -> Result<Done> {
             "what the restore needed on its way could not be removed, `cargo xtask sweep` tries again: {error:#}"
         ));
     }
-    Ok(Done { safety, stores, notes, seconds: (world.clock.now() - begun).as_secs_f64() })
+    let (safety, safety_as_of) = safety.unzip();
+    Ok(Done { safety, safety_as_of, stores, notes, seconds: (world.clock.now() - begun).as_secs_f64() })
 }
 
 /// Removes what the restore needed on its way; after a restore that failed, that is all it made.

@@ -82,6 +82,17 @@ pub fn named(store: &Store, at: &Target, name: &str) -> Result<Target, Refusal> 
     if !plain {
         return refuse("is no plain name");
     }
+    if ["_restore_", "_before_"].iter().any(|word| name.contains(word)) {
+        return refuse("is like the names that restores give, and sweeps remove");
+    }
+    let sidecar = |suffix: &&str| name.to_ascii_lowercase().ends_with(*suffix);
+    if let Some(suffix) =
+        ["-journal", "-wal", "-shm"].iter().find(|s| sidecar(s) && matches!(store.location, Location::File { .. }))
+    {
+        return refuse(&format!(
+            "ends in {suffix}: a database beside it would take the file for its own and replay it"
+        ));
+    }
     let beside = |path: &str| Path::new(path).with_file_name(name).to_string_lossy().into_owned();
     let named = match store.location {
         Location::Database { .. } => Target { name: name.to_owned(), ..at.clone() },
@@ -108,6 +119,15 @@ mod tests {
         assert_eq!(named_as("postgres", "shop_monday").unwrap().name, "shop_monday");
         assert_eq!(named_as("sqlite", "monday.db").unwrap().name, "monday.db");
         assert_eq!(named_as("files", "monday").unwrap().root, "monday");
+    }
+
+    #[test]
+    fn a_name_that_a_database_or_a_restore_would_take_for_its_own_is_refused() {
+        for name in ["app.db-journal", "app.db-wal", "app.db-shm", "other.db-WAL", "app.db_restore_x", "a_before_b"] {
+            assert_eq!(named_as("sqlite", name), Err(RefusalKind::Configuration), "{name}");
+        }
+        assert_eq!(named_as("files", "my-journal").unwrap().root, "my-journal");
+        assert_eq!(named_as("postgres", "shop_before_x"), Err(RefusalKind::Configuration));
     }
 
     #[test]

@@ -80,7 +80,7 @@ pub fn plan(world: &World, stack: &Stack, args: &Args) -> Result<String> {
     for aim in &aims {
         text.push_str(&format!("  {}\n", aim.store.name));
         let component = held(&set, &aim.store.name)?;
-        let order = order(stack, (&vault, &set), (aims.clone(), Vec::new()), tables.clone(), args);
+        let order = order(stack, (&vault, &set), (aims.clone(), None), tables.clone(), args);
         let planned = plan::Planned { aim, component, goal: &goal, tables: &tables, wish: &wish(&order, "{run}") };
         for line in plan::restore(planned)? {
             text.push_str(&format!("    {line}\n"));
@@ -90,7 +90,7 @@ pub fn plan(world: &World, stack: &Stack, args: &Args) -> Result<String> {
 }
 
 /// Restores and says what came back, how long each phase took, and where what was there before is. As JSON: `{"stack", "set", "to",
-/// "safety", "seconds", "stores": [{"name", "rows", "contents", "previous", "removal", "timeline"}], "notes", "archive"}`.
+/// "safety", "safety_as_of", "seconds", "stores": [{"name", "rows", "contents", "previous", "removal", "timeline"}], "notes", "archive"}`.
 ///
 /// # Errors
 /// As [`recover`]; `Configuration` for what is wrong with the command line.
@@ -114,7 +114,8 @@ pub fn run(
     };
     let aims = aims(stack, &set, args)?;
     let tables = tables(&set, &aims, args)?;
-    let order = order(stack, (&vault, &set), (aims, everything(stack)), tables, args);
+    let told = archive.as_ref().map(|archive| (args.which.clone(), archive.sha256.clone()));
+    let order = order(stack, (&vault, &set), (aims, told), tables, args);
     let done = recover(world, &order)?;
     let said = archive.as_ref().map(|a| a.said.as_str());
     match json {
@@ -149,7 +150,7 @@ fn sensible(args: &Args) -> Result<()> {
 fn order<'a>(
     stack: &'a Stack,
     (vault, set): (&'a Vault, &'a BackupSet),
-    (aims, all): (Vec<Aim<'a>>, Vec<Aim<'a>>),
+    (aims, archive): (Vec<Aim<'a>>, Option<(String, String)>),
     tables: Vec<String>,
     args: &Args,
 ) -> Order<'a> {
@@ -157,8 +158,8 @@ fn order<'a>(
         stack,
         vault,
         set,
+        archive,
         aims,
-        all,
         goal: Goal::of(&args.to),
         tables,
         confirm: args.confirm.clone(),
@@ -182,6 +183,9 @@ fn aims<'a>(stack: &'a Stack, set: &BackupSet, args: &Args) -> Result<Vec<Aim<'a
         [] => set.manifest.components.iter().map(|c| &c.store).collect(),
         names => names.iter().collect(),
     };
+    if let Some(twice) = names.iter().enumerate().find(|(n, name)| names[..*n].contains(name)) {
+        return Err(refuse(&format!("--store names `{}` twice", twice.1), "name each store once"));
+    }
     let aim = |name: &&String| -> Result<Aim<'a>> {
         let store = stack.stores.iter().find(|s| s.name == **name).ok_or_else(|| {
             refuse(&format!("stack {} has no store `{name}`", stack.name), &format!("choose one of: {}", known()))

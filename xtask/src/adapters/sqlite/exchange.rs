@@ -53,12 +53,19 @@ pub fn exchange(db: &Path, places: &Places, (keep, replace): (bool, bool), strea
         refuse_occupied(db)?;
     }
     if matches!(found, Found::Database(_)) && written_over(db, places, keep)? {
-        release(&places.fresh)?;
-        forget(&places.note())?;
-        sync_folder(parent(db))?;
+        // The database is the restored one from here on: what fails now is told and undoes nothing. The note goes last, for with it
+        // the copy of what was there is found again.
+        let settled = match keep {
+            true => std::fs::rename(places.copy(), &places.previous).context("name the copy of what was there"),
+            false => Ok(()),
+        };
+        let settled = settled.and_then(|()| release(&places.fresh)).and_then(|()| forget(&places.note()));
+        told(settled.and_then(|()| sync_folder(parent(db))), streams)?;
         return streams.line("exchanged=written");
     }
-    renamed(db, places, keep)?;
+    renamed(db, places)?;
+    let settled = sync_folder(parent(db)).and_then(|()| if keep { Ok(()) } else { release(&places.previous) });
+    told(settled, streams)?;
     streams.line("exchanged=renamed")
 }
 
@@ -104,9 +111,6 @@ fn written_over(db: &Path, places: &Places, keep: bool) -> Result<bool> {
     }
     drop(live);
     drop(raw);
-    if keep {
-        std::fs::rename(places.copy(), &places.previous).context("name the copy of what was there")?;
-    }
     Ok(true)
 }
 
@@ -152,7 +156,7 @@ fn forget(path: &Path) -> Result<()> {
 }
 
 /// Exchanges by names, for what is no sound database. What has it open would go on with the old one.
-fn renamed(db: &Path, places: &Places, keep: bool) -> Result<()> {
+fn renamed(db: &Path, places: &Places) -> Result<()> {
     if header::look(db).is_ok_and(|found| matches!(found, Found::Database(_))) && held::database(db)? {
         let message = format!("{} cannot be written over, and it is open", db.display());
         return Err(refuse(RefusalKind::Preflight, message, "stop what uses the database, then run it again"));
@@ -160,9 +164,18 @@ fn renamed(db: &Path, places: &Places, keep: bool) -> Result<()> {
     std::fs::hard_link(db, &places.previous).with_context(|| format!("keep {}", db.display()))?;
     // Their names decide whether SQLite replays them onto whatever bears the database's name next.
     move_sidecars(db, &places.previous)?;
-    std::fs::rename(&places.fresh, db).with_context(|| format!("put {} in place", db.display()))?;
-    sync_folder(parent(db))?;
-    if keep { Ok(()) } else { release(&places.previous) }
+    std::fs::rename(&places.fresh, db).with_context(|| format!("put {} in place", db.display()))
+}
+
+/// What went wrong after the exchange.
+fn told(settled: Result<()>, streams: &mut Streams) -> Result<()> {
+    match settled {
+        Ok(()) => Ok(()),
+        Err(error) => {
+            let why = format!("{error:#}").replace(|c: char| c.is_control(), " ");
+            streams.line(format_args!("note=what was there before could not be put aside or removed: {why}"))
+        }
+    }
 }
 
 fn move_sidecars(from: &Path, to: &Path) -> Result<()> {

@@ -59,6 +59,10 @@ fn one(conn: &Connection, name: &str) -> Result<usize> {
         return Err(refuse(RefusalKind::Preflight, format!("{name} is a virtual table"), whole));
     }
     let there = find(conn, "main", name)?;
+    if let Some(why) = follower(conn, &held.name)? {
+        let message = format!("{name} cannot be restored by itself: {why}");
+        return Err(refuse(RefusalKind::Preflight, message, whole));
+    }
     let table = quote(&held.name);
     match &there {
         Some(_) => conn.execute(&format!("DELETE FROM main.{table}"), []).map(drop),
@@ -80,6 +84,45 @@ fn one(conn: &Connection, name: &str) -> Result<usize> {
         return Err(refuse(RefusalKind::Integrity, message, whole));
     }
     Ok(rows)
+}
+
+/// What keeps other tables in step with this one, and would not: no trigger runs while rows are put back.
+fn follower(conn: &Connection, table: &str) -> Result<Option<String>> {
+    let plain = |text: &str| text.to_lowercase().replace(|c: char| c.is_whitespace() || "\"'`[]".contains(c), "");
+    let mut query = conn.prepare(
+        "SELECT type, name, tbl_name, coalesce(sql, '') FROM main.sqlite_schema WHERE type IN ('table', 'trigger')",
+    )?;
+    let all = query.query_map([], |r| {
+        Ok((r.get::<_, String>(0)?, r.get::<_, String>(1)?, r.get::<_, String>(2)?, r.get::<_, String>(3)?))
+    })?;
+    for found in all {
+        let (kind, name, of, sql) = found?;
+        let virtual_over = || {
+            let sql = plain(&sql);
+            let over = format!("content={}", plain(table));
+            sql.starts_with("createvirtualtable") && [",", ")"].iter().any(|end| sql.contains(&format!("{over}{end}")))
+        };
+        if kind == "table" && virtual_over() {
+            return Ok(Some(format!("the index {name} has its content from it, and would not follow")));
+        }
+        if kind == "trigger" && of.eq_ignore_ascii_case(table) && writes_elsewhere(&sql, table) {
+            return Ok(Some(format!("its trigger {name} writes elsewhere, and does not run while rows are put back")));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether a trigger may write to another table than this one. What cannot be told for certain may.
+fn writes_elsewhere(sql: &str, table: &str) -> bool {
+    let lower = sql.to_lowercase();
+    let words: Vec<&str> = lower.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|w| !w.is_empty()).collect();
+    let body = words.iter().position(|word| *word == "begin").map_or(&words[..], |begin| &words[begin..]);
+    let own = table.to_lowercase();
+    body.windows(4).any(|w| match w {
+        ["into", to, ..] | ["delete", "from", to, _] | ["update", "or", _, to] => *to != own,
+        ["update", to, ..] => *to != "or" && *to != "set" && *to != own,
+        _ => false,
+    })
 }
 
 /// Indexes and triggers of a table that was gone.

@@ -57,9 +57,17 @@ pub fn exchange(folder: &Path, places: &Places, (keep, replace): (bool, bool), s
     note.write_all(fresh.to_string().as_bytes()).and_then(|()| note.sync_all()).context("note the exchange")?;
     sync_folder(parent(folder))?;
     renameat_with(CWD, &places.fresh, CWD, folder, RenameFlags::EXCHANGE).map_err(|errno| unable(folder, errno))?;
-    sync_folder(parent(folder))?;
-    settle(folder, places, keep)?;
+    // The folder is the restored one from here on: what fails now is told and undoes nothing.
+    if let Err(error) = sync_folder(parent(folder)).and_then(|()| settle(folder, places, keep)) {
+        streams
+            .line(format_args!("note=what was there before could not be put aside or removed: {}", one_line(&error)))?;
+    }
     streams.line("exchanged=renamed")
+}
+
+/// An error as one line.
+fn one_line(error: &anyhow::Error) -> String {
+    format!("{error:#}").replace(|c: char| c.is_control(), " ")
 }
 
 /// What stood there has the copy's name now: it gets its own, or goes.

@@ -20,7 +20,7 @@ fn holding(stores: &[&str]) -> BTreeSet<String> {
 
 fn set(at: Timestamp, state: State) -> Set {
     let id = at.strftime("%Y-%m-%d %H:%M").to_string();
-    Set { id, at, stores: holding(&["db"]), state, in_use: false, on_hold: false }
+    Set { id, at, stores: holding(&["db"]), origin: Origin::Running, state, in_use: false, on_hold: false }
 }
 
 /// One step of a history: so many seconds after the last one, with whatever went wrong.
@@ -38,7 +38,18 @@ fn step() -> impl Strategy<Value = (i64, Set)> {
         |(gap, state, mask, in_use, on_hold)| {
             let stores = STORES.iter().enumerate().filter(|(n, _)| mask & (1 << n) != 0);
             let stores = stores.map(|(_, store)| (*store).to_owned()).collect();
-            (gap, Set { id: String::new(), at: Timestamp::UNIX_EPOCH, stores, state, in_use, on_hold })
+            (
+                gap,
+                Set {
+                    id: String::new(),
+                    at: Timestamp::UNIX_EPOCH,
+                    stores,
+                    origin: Origin::Running,
+                    state,
+                    in_use,
+                    on_hold,
+                },
+            )
         },
     )
 }
@@ -211,6 +222,41 @@ proptest! {
         prop_assert_eq!((decision.keep, decision.flags), (BTreeSet::from([Reason::Future]), BTreeSet::from([Flag::Future])));
         prop_assert_eq!(after, before);
     }
+}
+
+proptest! {
+    #[test]
+    fn sets_of_what_restores_replaced_and_adopted_ones_take_no_place_from_any_other(
+        sets in history(), apart in history(), policy in policy(), now in now(), adopted in any::<bool>(),
+    ) {
+        let origin = if adopted { Origin::Adopted } else { Origin::Safety };
+        let alone = plan(&sets, &policy, now);
+        let apart = apart.into_iter().map(|set| Set { id: format!("apart-{}", set.id), origin, ..set });
+        let all: Vec<Set> = apart.chain(sets).collect();
+        let mut together = plan(&all, &policy, now);
+        let short = together.good < policy.floor();
+        prop_assert!(!short || together.removed().count() == 0, "a short vault loses nothing");
+        together.decisions.retain(|decision| !decision.id.starts_with("apart-"));
+        prop_assert_eq!(together, alone);
+    }
+}
+
+#[test]
+fn three_restores_a_day_after_the_accident_leave_every_set_from_before_it() {
+    let policy = Policy { daily: 1, weekly: 0, monthly: 0, floor: 2 };
+    let at = |text: &str| time(&format!("2026-11-{text}:00Z"));
+    let mut sets = vec![set(at("18T02:00"), State::Good), set(at("19T02:00"), State::Good)];
+    let safety = |text: &str| Set { origin: Origin::Safety, ..set(at(text), State::Good) };
+    sets.extend([safety("19T10:00"), safety("19T11:00"), safety("19T12:00")]);
+    let kept = |sets: &[Set], now: &str| {
+        let plan = plan(sets, &policy, at(now));
+        after(sets, &plan).iter().map(|s| s.id[8..].to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(kept(&sets, "19T13:00").len(), 5, "of the last week all stay");
+    // Long after, without a newer set of the running stack: nothing could take their place.
+    assert_eq!(kept(&sets, "29T13:00").len(), 5);
+    sets.extend([set(at("28T02:00"), State::Good), set(at("29T02:00"), State::Good)]);
+    assert_eq!(kept(&sets, "29T13:00"), ["19 12:00", "28 02:00", "29 02:00"], "the newest of them stays");
 }
 
 /// A backup at two every night, pruned after each; what is left of the good ones at the end.

@@ -26,10 +26,18 @@ pub fn exchange(at: &Target, from: &Component, wish: &Wish) -> Exchange {
     let (fresh, old) = (beside(at, &wish.tag), companion(&at.name, &format!("_before_{}", wish.tag)));
     let drop = format!("DROP DATABASE {};", ident(&old));
     Exchange {
-        questions: vec![ask(at, "see whether this role may restore", may_restore)],
+        questions: [
+            Some(ask(at, "see whether this role may restore", may_restore)),
+            (!wish.replace).then(|| vacant(at)),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
         obstacles: vec![ask(at, "see who uses the database", if wish.disconnect { only_sessions } else { nobody })],
         room: Some(room(at, from)),
         swap: swap(at, &fresh, &old, wish),
+        landed: Some(landed(at, &fresh)),
+        after: (wish.replace && !wish.keep).then(|| drop_previous(at, &old)),
         removal: format!(
             "psql --username={} --dbname={} --command={}",
             quote(&at.user),
@@ -46,6 +54,31 @@ fn ask(at: &Target, title: &'static str, judge: fn(&str, &Store) -> Result<(), R
     let script = format!("\\set name {}\n{SESSION}{SESSIONS}", backslash_word(&at.name));
     let act = Act::text(Phase::Provision, title, psql_on(at, maintenance(&at.name), "preflight"), script);
     Preflight { title, act, judge }
+}
+
+/// Also of a database that holds nothing, and of the server's own ones: none of them gives way to a restore beside.
+fn vacant(at: &Target) -> Preflight {
+    let title = "see whether the name is free";
+    let script = format!(
+        "{SESSION}SELECT 'taken=' || quote_ident(datname) FROM pg_database WHERE datname = {};\nSELECT 'asked=yes';\n",
+        literal(&at.name)
+    );
+    let act = Act::text(Phase::Provision, title, psql_on(at, maintenance(&at.name), "preflight"), script);
+    Preflight { title, act, judge: name_is_free }
+}
+
+fn name_is_free(answer: &str, store: &Store) -> Result<(), Refusal> {
+    match all(answer, "taken").first() {
+        Some(name) => {
+            let message = format!("there is a database {name} already");
+            Err(Refusal::new(RefusalKind::TargetNotEmpty, message, "choose a name that nobody has"))
+        }
+        None if all(answer, "asked") == ["yes"] => Ok(()),
+        None => {
+            let message = format!("nobody said which databases the server of {} has", store.name);
+            Err(Refusal::new(RefusalKind::Preflight, message, "look at pg_database by hand"))
+        }
+    }
 }
 
 fn all<'a>(answer: &'a str, key: &str) -> Vec<&'a str> {
@@ -110,11 +143,26 @@ fn swap(at: &Target, fresh: &str, old: &str, wish: &Wish) -> Act {
         ("old", old),
         ("replace", on(wish.replace)),
         ("disconnect", on(wish.disconnect)),
-        ("keep", on(wish.keep)),
     ];
     let set: String = all.map(|(name, value)| format!("\\set {name} {}\n", backslash_word(value))).concat();
     let exec = psql_on(at, maintenance(&at.name), "exchange").env("PGOPTIONS", WRITING);
     Act::text(Phase::Index, "let the two databases change names", exec, format!("{set}{SESSION}{SWAP}"))
+}
+
+/// The copy has its own name until the exchange, which is one transaction.
+fn landed(at: &Target, fresh: &str) -> Act {
+    let script = format!(
+        "{SESSION}SELECT 'landed=' || (count(*) FILTER (WHERE datname = {}) = 1 AND count(*) FILTER (WHERE datname = {}) = 0) FROM pg_database;\n",
+        literal(&at.name),
+        literal(fresh)
+    );
+    Act::text(Phase::Index, "ask which database has the name", psql_on(at, maintenance(&at.name), "exchange"), script)
+}
+
+fn drop_previous(at: &Target, old: &str) -> Act {
+    let exec = psql_on(at, maintenance(&at.name), "exchange").env("PGOPTIONS", WRITING);
+    let script = format!("{SESSION}DROP DATABASE IF EXISTS {} WITH (FORCE);\n", ident(old));
+    Act::text(Phase::Index, "drop what was there before", exec, script)
 }
 
 /// See [`crate::domain::engine::Engine::clear`].
@@ -175,6 +223,14 @@ mod tests {
         assert_eq!(only_sessions(&format!("session=app\n{QUIET}"), &store()), Ok(()));
         let prepared = only_sessions(&format!("prepared=tx1\n{QUIET}"), &store()).unwrap_err();
         assert!(prepared.message.contains("tx1"), "{prepared:?}");
+    }
+
+    #[test]
+    fn beside_the_name_of_any_database_is_taken_and_silence_is_no_free_name() {
+        assert_eq!(name_is_free("asked=yes\n", &store()), Ok(()));
+        let taken = name_is_free("taken=postgres\nasked=yes\n", &store()).unwrap_err();
+        assert_eq!(taken.kind, RefusalKind::TargetNotEmpty);
+        assert_eq!(name_is_free("", &store()).unwrap_err().kind, RefusalKind::Preflight);
     }
 
     #[test]

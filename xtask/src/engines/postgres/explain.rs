@@ -22,6 +22,11 @@ const KNOWN: &[(&str, RefusalKind, &str)] = &[
         "nothing was changed: name the other tables of that key with --table, too, or restore everything",
     ),
     (
+        "xtask: trigger",
+        RefusalKind::Preflight,
+        "nothing was changed: restore the whole database beside it (--to NAME) and copy from there",
+    ),
+    (
         "xtask: restored tables",
         RefusalKind::Integrity,
         "nothing was changed: restore the whole database beside it (--to NAME) and copy from there",

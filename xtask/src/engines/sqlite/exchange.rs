@@ -34,6 +34,8 @@ pub fn exchange(at: &Target, from: &Component, wish: &Wish) -> Exchange {
         obstacles: vec![obstacle],
         room: None,
         swap: Act::run(Phase::Index, "put the proven database in its place", exec),
+        landed: None,
+        after: None,
         removal: format!("rm {}", quote(&database(&previous))),
         previous: wish.keep.then(|| database(&previous)),
         beside,

@@ -88,6 +88,7 @@ pub fn restore(planned: Planned<'_>) -> Result<Vec<String>, Refusal> {
     lines.push("(compare with the census of the set)".to_owned());
     lines.push("# the exchange, in one step".to_owned());
     lines.push(act_line(&exchange.swap));
+    lines.extend(exchange.after.iter().map(act_line));
     lines.push(line(&engine.probe(&at, aim.store)));
     if let Some(previous) = exchange.previous.filter(|_| *goal == Goal::Live) {
         lines.push(format!("(what was there is called {previous} then; {} removes it)", exchange.removal));

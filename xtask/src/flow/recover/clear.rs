@@ -10,7 +10,8 @@ use crate::flow::world::World;
 use crate::flow::{child, visit};
 use anyhow::{Context, Result, anyhow};
 
-/// Clears what every restore of this stack left that died; its journals tell. Only for whoever has the right to restore.
+/// Clears what every restore of this stack left of these stores that died; its journals tell. Only for whoever has the right to restore.
+/// Unless these are all stores, a journal that tells of another one stays: one that cannot be reached now hinders nobody.
 ///
 /// # Errors
 /// What could not be cleared: a store that cannot be reached, or is no longer described.
@@ -19,7 +20,7 @@ pub fn clear_all(
     stack: &Stack,
     vault: &Vault,
     restoring: &Restoring<'_>,
-    aims: &[Aim<'_>],
+    (aims, all): (&[Aim<'_>], bool),
 ) -> Result<Vec<String>> {
     let mut cleared = Vec::new();
     if !vault.has_unfinished_restores()? {
@@ -28,8 +29,14 @@ pub fn clear_all(
     // Its sidecars first: a program of it that still runs would hold what is to be dropped.
     world.sites.sweep().context("remove the containers of runs that died")?;
     for (run, intents) in restoring.unfinished()? {
+        let mut left = Vec::new();
         for intent in &intents {
-            let aim = aims.iter().find(|aim| aim.store.name == intent.store).ok_or_else(|| {
+            let aim = aims.iter().find(|aim| aim.store.name == intent.store);
+            if aim.is_none() && !all {
+                left.push(intent.store.as_str());
+                continue;
+            }
+            let aim = aim.ok_or_else(|| {
                 anyhow!(
                     "a restore that died had store {} in hand, which stack {} does not have now: describe it in recovery.yaml as it was",
                     intent.store,
@@ -38,6 +45,13 @@ pub fn clear_all(
             })?;
             let cleared = one(world, aim, &Goal::of(&intent.to), &run);
             cleared.with_context(|| format!("clear what the restore of run {run} left of {}", intent.store))?;
+        }
+        if !left.is_empty() {
+            say(
+                world,
+                format!("what the restore of run {run} left of {} stays until `cargo xtask sweep`", left.join(", ")),
+            );
+            continue;
         }
         restoring.end(&run)?;
         say(world, format!("cleared what the restore of run {run} left, which died"));
@@ -65,5 +79,5 @@ pub fn unfinished(world: &World, stack: &Stack, vault: &Vault, aims: &[Aim<'_>])
         return Ok(Vec::new());
     }
     let restoring = vault.restoring(&world.run, world.clock.wall())?;
-    clear_all(world, stack, vault, &restoring, aims)
+    clear_all(world, stack, vault, &restoring, (aims, true))
 }

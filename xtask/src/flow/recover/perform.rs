@@ -3,7 +3,7 @@
 
 use super::{Order, Restored, Visit, refuse, say};
 use crate::domain::census::{Census, Entry};
-use crate::domain::refusal::RefusalKind;
+use crate::domain::refusal::{Refusal, RefusalKind};
 use crate::domain::report::ProofRecord;
 use crate::domain::timeline::{Phase, Stopwatch};
 use crate::flow::child;
@@ -31,19 +31,61 @@ pub(super) fn all(world: &World, order: &Order<'_>, visits: &[Visit<'_>]) -> Res
     let mut restored: Vec<Restored> = Vec::new();
     for (visit, mut watch, (proof, notes)) in proven {
         let names: Vec<String> = restored.iter().map(|done| done.store.clone()).collect();
-        let already = || match names.as_slice() {
-            [] => format!("{} is what it was", visit.store.name),
-            names => format!("{} is what it was, but exchanged already: {}", visit.store.name, names.join(", ")),
+        let already = match names.as_slice() {
+            [] => String::new(),
+            names => format!("; exchanged already: {}", names.join(", ")),
         };
         watch.enter(visit.exchange.swap.phase, world.clock.now());
         say(world, format!("{}: {}", visit.store.name, visit.exchange.swap.title));
-        child::plain_act(world, visit.site.as_ref(), visit.engine, &visit.exchange.swap).with_context(already)?;
+        let mut told = exchanged(world, visit, &already)?;
+        if let (Some(after), true) = (&visit.exchange.after, visit.occupied)
+            && let Err(error) = child::plain_act(world, visit.site.as_ref(), visit.engine, after)
+        {
+            let removal = &visit.exchange.removal;
+            told.push(format!(
+                "{}: what was there before is still there: {error:#}; remove it: {removal}",
+                visit.store.name
+            ));
+        }
         let previous = visit.exchange.previous.clone().filter(|_| visit.occupied);
-        let mut done = answered(world, visit, watch, proof, previous)?;
-        done.notes.extend(notes);
+        let mut done = answered(world, visit, watch, proof, previous)
+            .with_context(|| format!("{} was exchanged{already}", visit.store.name))?;
+        if visit.occupied {
+            done.notes.extend(visit.exchange.notes.iter().map(|note| format!("{}: {note}", visit.store.name)));
+        }
+        done.notes.extend(told.into_iter().chain(notes));
         restored.push(done);
     }
     Ok(restored)
+}
+
+/// Lets the two change places; what went wrong after that point. An end that was not heard is asked for, and never guessed.
+fn exchanged(world: &World, visit: &Visit<'_>, already: &str) -> Result<Vec<String>> {
+    let name = &visit.store.name;
+    let ask = |act| child::plain_act(world, visit.site.as_ref(), visit.engine, act);
+    let error = match ask(&visit.exchange.swap) {
+        Ok(answer) => return Ok(noted(name, &answer)),
+        Err(error) => error,
+    };
+    let answer = visit.exchange.landed.as_ref().and_then(|question| ask(question).ok());
+    let landed = answer.and_then(|answer| match answer.trim() {
+        "landed=true" => Some(true),
+        "landed=false" => Some(false),
+        _ => None,
+    });
+    // A cause that is known was found before anything changed.
+    match landed.or(Refusal::within(&error).map(|_| false)) {
+        Some(true) => Ok(vec![format!("{name}: the exchange took place, though its end was not heard: {error:#}")]),
+        Some(false) => Err(error.context(format!("{name} is what it was{already}"))),
+        None => Err(error.context(format!(
+            "whether {name} is what it was or the restored one is unknown: look for what is called _restore_ or _before_ there{already}"
+        ))),
+    }
+}
+
+/// The lines that a command wants people to read.
+fn noted(name: &str, answer: &str) -> Vec<String> {
+    answer.lines().filter_map(|line| line.trim().strip_prefix("note=")).map(|note| format!("{name}: {note}")).collect()
 }
 
 fn into<'a>(order: &'a Order<'_>, visit: &'a Visit<'_>, target: &'a crate::domain::engine::Target) -> Into<'a> {
@@ -100,9 +142,10 @@ fn answered(
 ) -> Result<Restored> {
     watch.enter(Phase::Probe, world.clock.now());
     let place = Place { site: visit.site.as_ref(), engine: visit.engine, target: &visit.at };
-    prove::probe(world, place, visit.store, ANSWER_WITHIN)
+    // What was proven to hold nothing, as its backup did, may be empty.
+    let store = if proof.rows == 0 { &visit.as_it_is } else { visit.store };
+    prove::probe(world, place, store, ANSWER_WITHIN)
         .with_context(|| format!("{} was restored, but does not answer", visit.store.name))?;
-    let notes = if previous.is_some() { visit.exchange.notes.clone() } else { Vec::new() };
     Ok(Restored {
         store: visit.store.name.clone(),
         rows: proof.rows,
@@ -110,7 +153,7 @@ fn answered(
         previous,
         removal: visit.exchange.removal.clone(),
         place: visit.site.identity().name,
-        notes: notes.into_iter().map(|note| format!("{}: {note}", visit.store.name)).collect(),
+        notes: Vec::new(),
         timeline: watch.stop(world.clock.now()),
     })
 }
@@ -119,12 +162,15 @@ fn answered(
 fn single(world: &World, order: &Order<'_>, visit: &Visit<'_>) -> Result<Restored> {
     let mut watch = Stopwatch::start(Phase::Fetch, world.clock.now());
     let done = tables(world, into(order, visit, &visit.at), &order.tables, &mut watch);
-    done.with_context(|| format!("restore tables of {}: the database is what it was", visit.store.name))?;
+    let said = done
+        .with_context(|| format!("restore tables of {}, in one transaction: all of it or nothing", visit.store.name))?;
     let rows = order.tables.iter().filter_map(|object| match visit.component.census.objects.get(object) {
         Some(Entry::Content { rows, .. }) => Some(*rows),
         _ => None,
     });
     let contents = order.tables.len();
     let proof = ProofRecord { contents, objects: contents, rows: rows.sum(), quarantined: 0, unrecoverable: 0 };
-    answered(world, visit, watch, proof, None)
+    let mut done = answered(world, visit, watch, proof, None)?;
+    done.notes.extend(noted(&visit.store.name, &said));
+    Ok(done)
 }

@@ -1,6 +1,6 @@
 //! Everything that could be refused, asked before anything is touched. It must not change anything.
 
-use super::{Goal, Order, Visit, refuse};
+use super::{Goal, Order, Visit, refuse, say};
 use crate::domain::artifact::Component;
 use crate::domain::engine::{Engine, Preflight, Target};
 use crate::domain::foreign::ADOPTED_FROM;
@@ -20,7 +20,10 @@ pub(super) fn visit<'a>(world: &World, order: &Order<'a>) -> Result<(Vec<Visit<'
     let (stack, set) = (order.stack, order.set);
     if set.manifest.stack != stack.name {
         let message = format!("set {} is of stack {}, not of {}", set.manifest.id, set.manifest.stack, stack.name);
-        let hint = format!("restore it as what it is: cargo xtask restore {} {}", set.manifest.stack, set.manifest.id);
+        let hint = format!(
+            "restore it as what it is: cargo xtask restore {} {} --to NAME",
+            set.manifest.stack, set.manifest.id
+        );
         return Err(refuse(RefusalKind::Preflight, message, hint));
     }
     confirmed(order)?;
@@ -109,7 +112,8 @@ fn one<'a>(
     } else {
         String::new()
     };
-    Ok(Visit { store, engine, component, site, at, exchange, roles, occupied: occupied.is_some() })
+    let as_it_is = Store { allow_empty: true, ..store.clone() };
+    Ok(Visit { store, as_it_is, engine, component, site, at, exchange, roles, occupied: occupied.is_some() })
 }
 
 /// Whether the set is of the server and database that are to be replaced.
@@ -130,6 +134,15 @@ fn same_source(
     }
     if was(ADOPTED_FROM).is_some() {
         notes.push(format!("{}: nobody can know which server the archive is of, nor who made it", store.name));
+        if order.tables.is_empty() && matches!(store.location, Location::Database { .. }) {
+            let lost = format!(
+                "{}: of the database itself the archive may hold neither owner nor rights (GRANT and REVOKE … ON DATABASE), limits and settings \
+                 (ALTER DATABASE): compare them with those of what was there before",
+                store.name
+            );
+            say(world, lost.as_str());
+            notes.push(lost);
+        }
     }
     let Some(was) = was("system_identifier") else { return Ok(()) };
     let asked = child::plain_act(world, site, engine, &engine.facts(at));

@@ -13,7 +13,8 @@ const HINT: &str =
 /// What can be backed up; or why it cannot, where it was said that this does not matter. And what has to be told.
 type Ready<'v> = (std::result::Result<Vec<Source<'v>>, String>, Vec<String>);
 
-/// Looks which of the stores can be backed up. One that holds nothing needs not be.
+/// Looks which of the stores can be backed up. Where there is something it is backed up, also when no row is in it; where there is
+/// nothing at all, nothing is replaced.
 ///
 /// # Errors
 /// One of them cannot be backed up.
@@ -27,7 +28,7 @@ pub(super) fn ready<'v>(world: &World, order: &Order<'_>, visits: &'v [Visit<'_>
             notes.push(format!("no safety backup of {}, which holds nothing", visit.store.name));
             continue;
         }
-        let Visit { store, engine, site, at, .. } = visit;
+        let Visit { as_it_is: store, engine, site, at, .. } = visit;
         let mut found = Ok(());
         for question in engine.before_dump(at) {
             found = plain_act(world, site.as_ref(), *engine, &question.act)
@@ -37,12 +38,8 @@ pub(super) fn ready<'v>(world: &World, order: &Order<'_>, visits: &'v [Visit<'_>
                 break;
             }
         }
-        let kind = found.as_ref().err().and_then(|e| Refusal::within(e)).map(|r| r.kind);
         match found {
             Ok(()) => sources.push(Source { store, engine: *engine, site: site.as_ref(), target: at }),
-            Err(error) if matches!(kind, Some(RefusalKind::EmptyStore | RefusalKind::MissingStore)) => {
-                notes.push(format!("no safety backup of {}, which holds nothing: {error:#}", store.name));
-            }
             Err(error) if order.without_safety_backup => {
                 let why = format!("{} cannot be backed up: {error:#}", store.name);
                 notes.push(format!("NO SAFETY BACKUP was taken: {why}"));
@@ -64,11 +61,11 @@ pub(super) fn ready<'v>(world: &World, order: &Order<'_>, visits: &'v [Visit<'_>
     Ok((Ok(sources), notes))
 }
 
-/// Backs up what is there now, into the stack's vault; the set's id.
+/// Backs up what is there now, into the stack's vault; the set's id and the moment whose data it is.
 ///
 /// # Errors
 /// As a backup; nothing was touched then.
-pub(super) fn back_up(world: &World, order: &Order<'_>, sources: &[Source<'_>]) -> Result<String> {
+pub(super) fn back_up(world: &World, order: &Order<'_>, sources: &[Source<'_>]) -> Result<(String, String)> {
     say(world, "backing up what is there now");
     let taken = backup(world, &order.stack.name, sources, order.vault, Some(order.stack.backups.compression));
     let taken = taken.map_err(|error| {
@@ -77,5 +74,6 @@ pub(super) fn back_up(world: &World, order: &Order<'_>, sources: &[Source<'_>]) 
     })?;
     order.vault.note_safety(&taken.record.id, &world.run)?;
     say(world, format!("what is there now is in set {}", taken.record.id));
-    Ok(taken.record.id)
+    let moments = taken.set.manifest.components.iter().map(|component| component.consistent_as_of.clone());
+    Ok((taken.record.id, moments.min().unwrap_or_default()))
 }

@@ -38,15 +38,17 @@ pub struct Private {
     pub vault: Vault,
     /// Its id.
     pub id: String,
+    /// The archive's own.
+    pub sha256: String,
     /// The store that it is of.
     pub store: String,
     /// What the archive is, and what nobody can know of it.
     pub said: String,
 }
 
-/// Whether an archive is meant, and not a set's id or `latest`.
+/// Whether an archive is meant, and not a set's id or a keyword. A file that is called like one is meant with its folder: `./latest`.
 pub fn is_archive(which: &str) -> bool {
-    !manifest::is_id(which) && Path::new(which).exists()
+    !manifest::is_id(which) && !["latest", "all"].contains(&which) && Path::new(which).exists()
 }
 
 /// Reads the archive to its end, brings it back in a private place, and makes a set of it in a private vault.
@@ -79,5 +81,12 @@ pub fn private_set(
     let mut said = Vec::new();
     describe(examined.findings(), as_of, &mut said)?;
     let said = String::from_utf8_lossy(&said).into_owned();
-    Ok(Private { _site: site, vault, id: taken.record.id, store, said })
+    Ok(Private {
+        _site: site,
+        vault,
+        id: taken.record.id,
+        sha256: examined.findings().file.sha256.clone(),
+        store,
+        said,
+    })
 }

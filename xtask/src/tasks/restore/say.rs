@@ -29,11 +29,15 @@ pub fn tell(order: &Order<'_>, done: &Done, archive: Option<&str>, out: &mut dyn
     }
     done.notes.iter().try_for_each(|note| writeln!(out, "note: {note}"))?;
     if let Some(id) = &done.safety {
-        writeln!(
-            out,
-            "what was there before is in set {id}, too: cargo xtask restore {} {id} --to live",
-            order.stack.name
-        )?;
+        let moment = done.safety_as_of.as_deref().unwrap_or("an unknown moment");
+        match order.drop_previous || !order.tables.is_empty() {
+            true => writeln!(
+                out,
+                "what was there as of {moment} is in set {id}; what was committed after that is in no copy:"
+            )?,
+            false => writeln!(out, "what was there as of {moment} is in set {id}, too:")?,
+        }
+        writeln!(out, "         {}", way_back(order, id))?;
     }
     writeln!(
         out,
@@ -44,6 +48,18 @@ pub fn tell(order: &Order<'_>, done: &Done, archive: Option<&str>, out: &mut dyn
         done.seconds
     )?;
     Ok(())
+}
+
+/// The command line that brings back what was there before, and nothing else.
+fn way_back(order: &Order<'_>, id: &str) -> String {
+    let stack = &order.stack.name;
+    let mut line = format!("cargo xtask restore {stack} {id} --to live --confirm {stack}");
+    if !order.tables.is_empty() {
+        line.extend(order.aims.iter().map(|aim| format!(" --store {}", aim.store.name)));
+        let tables = order.tables.iter().map(|object| object.strip_prefix("table ").unwrap_or(object));
+        line.extend(tables.map(|table| format!(" --table {}", crate::domain::exec::quote(table))));
+    }
+    line
 }
 
 /// The command line that removes what was there before, where it has to be typed.
@@ -75,6 +91,7 @@ pub fn as_json(order: &Order<'_>, done: &Done, archive: Option<&str>) -> serde_j
         "set": order.set.manifest.id,
         "to": order.goal.word(),
         "safety": done.safety,
+        "safety_as_of": done.safety_as_of,
         "seconds": done.seconds,
         "stores": done.stores.iter().map(store).collect::<Vec<_>>(),
         "notes": notes,

@@ -150,3 +150,28 @@ fn a_restore_gives_way_to_a_database_that_was_made_in_the_last_moment_and_replac
     load::put_in_place(&pending, &db).unwrap();
     assert_eq!((names(folder.path()), held(&db)), (vec!["app.db".to_owned()], "backup".into()));
 }
+
+#[test]
+fn what_fails_after_the_exchange_is_told_and_the_copy_of_what_was_there_is_found_again() {
+    let (folder, db) = shop();
+    let place = |name: &str| folder.path().join(name).display().to_string();
+    let (fresh, previous) = (place("app.db_restore_x"), place("app.db_before_x"));
+    std::fs::write(&fresh, artifact(&db, folder.path())).unwrap();
+    let rows = "SELECT count(*) FROM sqlite_schema";
+    let held = number(&db, rows);
+    Connection::open(&db).unwrap().execute_batch("CREATE TABLE newer(a)").unwrap();
+    // Nothing can be renamed over a folder.
+    std::fs::create_dir(&previous).unwrap();
+    let places = exchange::Places { fresh: PathBuf::from(&fresh), previous: PathBuf::from(&previous) };
+    let said = Said::of(b"", &[], |_, streams| exchange::exchange(&db, &places, (true, true), streams)).unwrap();
+    assert!(
+        said.text().contains("note=what was there before") && said.text().contains("exchanged=written"),
+        "{}",
+        said.text()
+    );
+    assert_eq!(number(&db, rows), held, "it is the restored one");
+    std::fs::remove_dir(&previous).unwrap();
+    let said = Said::of(b"", &[], |_, streams| exchange::clear(&db, &places, streams)).unwrap();
+    assert!(said.text().contains("kept="), "{}", said.text());
+    assert_eq!(number(Path::new(&previous), rows), held + 1, "and this is what was there");
+}

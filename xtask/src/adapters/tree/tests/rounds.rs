@@ -234,3 +234,21 @@ fn a_file_that_changes_while_it_is_read_is_archived_as_it_was_read() {
         busy.join().unwrap();
     });
 }
+
+#[test]
+fn what_fails_after_two_folders_changed_names_is_told_and_ended_later() {
+    let place = tempfile::tempdir().unwrap();
+    let [data, fresh, previous] = ["data", "data_restore_x", "data_before_x"].map(|name| place.path().join(name));
+    for (folder, text) in [(&data, "old"), (&fresh, "restored"), (&previous, "in the way")] {
+        std::fs::create_dir(folder).unwrap();
+        std::fs::write(folder.join("said"), text).unwrap();
+    }
+    let places = exchange::Places { fresh, previous: previous.clone() };
+    let said = Said::of(b"", &[], |_, streams| exchange::exchange(&data, &places, (true, true), streams)).unwrap();
+    assert!(said.text().contains("note=what was there before"), "{}", said.text());
+    assert_eq!(std::fs::read_to_string(data.join("said")).unwrap(), "restored");
+    std::fs::remove_dir_all(&previous).unwrap();
+    let said = Said::of(b"", &[], |_, streams| exchange::clear(&data, &places, streams)).unwrap();
+    assert!(said.text().contains("kept="), "{}", said.text());
+    assert_eq!(std::fs::read_to_string(previous.join("said")).unwrap(), "old");
+}

@@ -1,7 +1,7 @@
 -- Gives the proven copy the real name, and the database that has it another one: one transaction, so whatever happens the name is the old
 -- one's or the restored one's. Nothing is changed before it that would outlive a kill. A rename locks its database against new sessions
 -- at once and then waits some seconds for the last ones to go; whoever came in between makes it fail, and it is tried again.
--- Variables: name, fresh, old, replace, disconnect, keep.
+-- Variables: name, fresh, old, replace, disconnect.
 SELECT set_config('xtask.name', :'name', false), set_config('xtask.fresh', :'fresh', false), set_config('xtask.old', :'old', false),
        set_config('xtask.replace', :'replace', false), set_config('xtask.disconnect', :'disconnect', false) \g /dev/null
 -- Waits for the disk, and by the log's order everything that was loaded before is on it then.
@@ -32,7 +32,3 @@ BEGIN
     END;
   END LOOP;
 END $$;
-\if :keep
-\else
-DROP DATABASE IF EXISTS :"old" WITH (FORCE);
-\endif
