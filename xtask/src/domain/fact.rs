@@ -73,6 +73,8 @@ pub struct BackupFacts {
     pub history: Fact<Vec<Committed>>,
     /// What the newest set holds, by store.
     pub content: Fact<BTreeMap<String, Content>>,
+    /// The rows of each store in the sets before the newest that can be read here.
+    pub rows_before: BTreeMap<String, Vec<u64>>,
     /// What does not fit together among the sets and the catalog.
     pub contradictions: Fact<Vec<String>>,
     /// Who may read and write what.
@@ -96,6 +98,8 @@ pub struct KeyFile {
     pub named_as: KeyUse,
     /// What it holds, or why nobody can tell.
     pub holds: Fact<KeyUse>,
+    /// Whether what it signs is signed by somebody who is trusted; nothing where it signs nothing or nobody is named.
+    pub trusted: Option<bool>,
 }
 
 /// What a key is for.
@@ -120,6 +124,8 @@ pub struct SetFact {
     pub took: Option<Duration>,
     /// The bytes it takes on the disk.
     pub stored_bytes: u64,
+    /// Of these, those of each store.
+    pub store_bytes: BTreeMap<String, u64>,
     /// The files it takes there.
     pub files: u64,
     /// Its stores.
@@ -188,6 +194,9 @@ pub struct Room {
 }
 
 impl BackupFacts {
+    /// So many sets before the newest say what is usual.
+    pub const USUAL: usize = 5;
+
     /// Sets that are sound as far as can be seen, and not dated in the future; oldest first.
     pub fn sound<'a>(&self, sets: &'a [SetFact]) -> Vec<&'a SetFact> {
         sets.iter().filter(|set| set.damage.is_none() && set.at <= self.now).collect()

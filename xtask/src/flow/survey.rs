@@ -3,6 +3,7 @@
 
 use crate::archive::access::{Access, key_files};
 use crate::archive::vault::{Listed, Vault};
+use crate::domain::artifact::ComponentOutline;
 use crate::domain::fact::{BackupFacts, Content, Fact, SetFact};
 use crate::domain::project::{Findings, Project};
 use crate::domain::scenario::Scenario;
@@ -49,6 +50,7 @@ pub fn backups(world: &World, project: &Project, stack: &Stack, scenarios: &[&Sc
         keys: key_files(&backups.protection),
         vault: backups.vault.clone(),
         content: content(&vault, &sets, now).into(),
+        rows_before: rows_before(&vault, &sets, now),
         sets,
         strangers,
         history: vault.history().into(),
@@ -94,6 +96,7 @@ fn set(vault: &Vault, listed: &Listed) -> Option<SetFact> {
         as_of: outline.and_then(|o| o.components.iter().filter_map(|c| moment(&c.consistent_as_of)).min()),
         took,
         stored_bytes: files().map(|file| file.stored.bytes).sum(),
+        store_bytes: outline.map(|o| o.components.iter().map(stored).collect()).unwrap_or_default(),
         // Manifest, digest, signature, rest and key beside the artifacts.
         files: files().count() as u64 + 5,
         stores: outline.map(|o| o.components.iter().map(|c| c.store.clone()).collect()).unwrap_or_default(),
@@ -101,6 +104,23 @@ fn set(vault: &Vault, listed: &Listed) -> Option<SetFact> {
         encrypted: outline.is_some_and(|o| o.seal.is_some()),
         damage: listed.public.as_ref().err().cloned().or(known),
     })
+}
+
+fn stored(component: &ComponentOutline) -> (String, u64) {
+    (component.store.clone(), component.files.iter().map(|file| file.stored.bytes).sum())
+}
+
+/// The rows of each store in the sound sets before the newest; a set that no key opens here adds nothing.
+fn rows_before(vault: &Vault, sets: &Fact<Vec<SetFact>>, now: Timestamp) -> BTreeMap<String, Vec<u64>> {
+    let mut rows: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    let Fact::Known(sets) = sets else { return rows };
+    let sound = sets.iter().rev().filter(|set| set.damage.is_none() && set.at <= now);
+    for set in sound.skip(1).take(BackupFacts::USUAL).filter_map(|set| vault.open(&set.id).ok()) {
+        for component in &set.manifest.components {
+            rows.entry(component.store.clone()).or_default().push(component.census.rows());
+        }
+    }
+    rows
 }
 
 /// What the newest sound set holds.
