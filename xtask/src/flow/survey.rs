@@ -4,10 +4,13 @@
 use crate::archive::access::{Access, key_files};
 use crate::archive::vault::{Listed, Vault};
 use crate::domain::artifact::ComponentOutline;
+use crate::domain::coverage::Gap;
 use crate::domain::fact::{BackupFacts, Content, Fact, SetFact};
+use crate::domain::place::Place;
 use crate::domain::project::{Findings, Project};
 use crate::domain::scenario::Scenario;
 use crate::domain::stack::Stack;
+use crate::domain::store::Location;
 use crate::flow::world::World;
 use anyhow::Result;
 use jiff::Timestamp;
@@ -42,7 +45,11 @@ pub fn backups(world: &World, project: &Project, stack: &Stack, scenarios: &[&Sc
         now,
         production: production(stack, findings),
         stores: stack.stores.iter().map(|s| (s.name.clone(), s.allow_empty)).collect(),
-        coverage: findings.filter(|f| f.compose.is_some()).map(|f| f.coverage.clone()),
+        coverage: findings.filter(|f| f.compose.is_some()).map(|f| {
+            let mut coverage = f.coverage.clone();
+            coverage.gaps.extend(other_databases(&vault, &sets, stack, f, now));
+            coverage
+        }),
         schedule: backups.schedule.clone(),
         objectives: objectives(stack, scenarios),
         policy: backups.retention,
@@ -61,6 +68,42 @@ pub fn backups(world: &World, project: &Project, stack: &Stack, scenarios: &[&Sc
         holder: vault.holder().into(),
         deeds: vault.deeds().into(),
     }
+}
+
+/// Databases that the newest set's servers held beside those that stores cover, as the set itself says.
+fn other_databases(
+    vault: &Vault,
+    sets: &Fact<Vec<SetFact>>,
+    stack: &Stack,
+    found: &Findings,
+    now: Timestamp,
+) -> Vec<Gap> {
+    let Fact::Known(sets) = sets else { return Vec::new() };
+    let newest = sets.iter().rfind(|set| set.damage.is_none() && set.at <= now);
+    let Some(set) = newest.and_then(|set| vault.open(&set.id).ok()) else { return Vec::new() };
+    let mut gaps: Vec<Gap> = Vec::new();
+    for component in &set.manifest.components {
+        let Some(store) = stack.stores.iter().find(|store| store.name == component.store) else { continue };
+        let Some(service) = &store.service else { continue };
+        let covered = |name: &str| {
+            stack.stores.iter().filter(|s| s.service.as_ref() == Some(service)).any(
+                |s| matches!(&s.location, Location::Database { database, .. } if database == name.trim_matches('"')),
+            )
+        };
+        let told = component.facts.get("other_databases").map_or("", String::as_str);
+        let at = found.compose.as_ref().and_then(|c| c.services.get(service)).map(|s| s.at.clone());
+        for name in told.split(", ").filter(|name| !name.is_empty() && !covered(name)) {
+            let named = vec![name.trim_matches('"').to_owned()];
+            if gaps.iter().any(|gap| gap.names == named && gap.writers == [service.clone()]) {
+                continue;
+            }
+            let what =
+                format!("database {name} of service `{service}` is in no store (set {} says so)", set.manifest.id);
+            let at = at.clone().unwrap_or_else(|| Place::new("recovery.yaml", 1, 1));
+            gaps.push(Gap { what, at, names: named, writers: vec![service.clone()] });
+        }
+    }
+    gaps
 }
 
 /// The data loss that each scenario which can be drilled may cost.
