@@ -63,6 +63,7 @@ pub fn sound() -> BackupFacts {
             identities: Vec::new(),
             signing_key: Some("sign.key".into()),
             trusted: vec!["RWx".into()],
+            passphrase_file: None,
         },
         keys: vec![KeyFile {
             path: "sign.key".into(),

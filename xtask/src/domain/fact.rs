@@ -180,8 +180,10 @@ pub enum Thing {
     File,
     /// A folder above the vault.
     Above,
-    /// A key file.
+    /// A key file, or another one with a secret in it.
     Key,
+    /// A file that says what is backed up and how, or a folder above it: whoever writes it decides that.
+    Config,
 }
 
 /// The room on a disk, for the user who asks.

@@ -5,9 +5,11 @@ use crate::archive::access::{Access, key_files};
 use crate::archive::vault::{Listed, Vault};
 use crate::domain::artifact::ComponentOutline;
 use crate::domain::coverage::Gap;
-use crate::domain::fact::{BackupFacts, Content, Fact, SetFact};
+use crate::domain::fact::{BackupFacts, Content, Fact, Right, SetFact, Thing};
 use crate::domain::place::Place;
-use crate::domain::project::{Findings, Project};
+use crate::domain::project::{Findings, Project, Source};
+use crate::domain::protection::Encryption;
+use crate::domain::refusal::Refusal;
 use crate::domain::scenario::Scenario;
 use crate::domain::stack::Stack;
 use crate::domain::store::Location;
@@ -15,6 +17,7 @@ use crate::flow::world::World;
 use anyhow::Result;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Everything that is asked about the backups of this stack; `scenarios` are those that have an objective.
@@ -36,10 +39,7 @@ pub fn backups(world: &World, project: &Project, stack: &Stack, scenarios: &[&Sc
             (Fact::Known(listed.iter().filter_map(|l| set(&vault, l)).collect()), strange.collect())
         }
     };
-    let rights = vault.rights().map(|rights| {
-        let keys = backups.protection.identities.iter().chain(&backups.protection.signing_key);
-        rights.into_iter().chain(keys.filter_map(|key| Vault::right_of_key(key))).collect()
-    });
+    let rights = rights(&vault, project, stack);
     BackupFacts {
         stack: stack.name.clone(),
         now,
@@ -104,6 +104,32 @@ fn other_databases(
         }
     }
     gaps
+}
+
+/// Who may reach the vault, the keys, and what decides what is backed up; each folder once.
+fn rights(vault: &Vault, project: &Project, stack: &Stack) -> Result<Vec<Right>, Refusal> {
+    let protection = &stack.backups.protection;
+    let mut rights = vault.rights()?;
+    let keys = protection.identities.iter().chain(&protection.signing_key).chain(&protection.passphrase_file);
+    let mut files: Vec<(&PathBuf, Thing)> = keys.map(|path| (path, Thing::Key)).collect();
+    // A passphrase that stands in no file of its own is taken from the env file, if from any.
+    let told = matches!(protection.encryption, Encryption::Passphrase(_)) && protection.passphrase_file.is_none();
+    files.extend(stack.env_file.iter().map(|path| (path, if told { Thing::Key } else { Thing::Config })));
+    files.extend(stack.compose_files.iter().map(|path| (path, Thing::Config)));
+    if let Source::Recovery(path) = &project.source {
+        files.push((path, Thing::Config));
+    }
+    for (path, of) in files {
+        for right in Vault::rights_of(path, of)? {
+            if !rights
+                .iter()
+                .any(|known| known.path == right.path && (known.of == right.of || known.of == Thing::Above))
+            {
+                rights.push(right);
+            }
+        }
+    }
+    Ok(rights)
 }
 
 /// The data loss that each scenario which can be drilled may cost.
