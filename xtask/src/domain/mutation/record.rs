@@ -140,8 +140,8 @@ impl MutationRecord {
     pub fn no_score(mut self, why: Why) -> Self {
         if self.outcome == Outcome::Passed {
             self.outcome = Outcome::Skipped(why);
+            self.score = None;
         }
-        self.score = None;
         self
     }
 }
