@@ -100,13 +100,21 @@ pub struct Tally {
     pub broken: usize,
     /// Not tried.
     pub skipped: usize,
+    /// Of those that passed, checks that warn of something.
+    pub warned: usize,
 }
 
 impl Tally {
     /// Counts the outcomes of a report.
     pub fn of(report: &Report) -> Self {
         let count = |word: &str| report.outcomes().filter(|outcome| outcome.word() == word).count();
-        Self { passed: count("passed"), failed: count("failed"), broken: count("broken"), skipped: count("skipped") }
+        Self {
+            passed: count("passed"),
+            failed: count("failed"),
+            broken: count("broken"),
+            skipped: count("skipped"),
+            warned: report.checks.iter().filter(|check| check.word() == "warning").count(),
+        }
     }
 
     /// The word for the whole run. Green only when something is proven, nothing is wrong and the exit code agrees.
@@ -124,7 +132,10 @@ impl Tally {
     pub fn counts(&self) -> String {
         let all =
             [(self.failed, "failed"), (self.broken, "broken"), (self.skipped, "skipped"), (self.passed, "passed")];
-        let said: Vec<String> = all.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
+        let mut said: Vec<String> = all.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
+        if let (Some(passed), 1..) = (said.last_mut(), self.warned) {
+            passed.push_str(&format!(" ({} with a warning)", self.warned));
+        }
         if said.is_empty() { "no drill was run".to_owned() } else { said.join(", ") }
     }
 }
@@ -184,7 +195,7 @@ mod tests {
 
     #[test]
     fn only_a_proof_without_a_fault_is_green() {
-        let tally = |passed, failed, broken, skipped| Tally { passed, failed, broken, skipped };
+        let tally = |passed, failed, broken, skipped| Tally { passed, failed, broken, skipped, warned: 0 };
         assert_eq!(tally(3, 0, 0, 1).word(0), "PASSED");
         assert_eq!(tally(3, 0, 0, 1).word(1), "FAILED");
         assert_eq!(tally(3, 0, 1, 0).word(3), "BROKEN");
@@ -192,5 +203,7 @@ mod tests {
         assert_eq!(tally(0, 0, 0, 4).word(3), "NOTHING PROVEN");
         assert_eq!(tally(0, 0, 0, 0).word(0), "NOTHING PROVEN");
         assert_eq!(tally(3, 1, 0, 2).counts(), "1 failed, 2 skipped, 3 passed");
+        let warned = Tally { warned: 2, ..tally(3, 0, 0, 1) };
+        assert_eq!(warned.counts(), "1 skipped, 3 passed (2 with a warning)");
     }
 }

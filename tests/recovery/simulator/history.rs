@@ -307,6 +307,7 @@ fn protected() -> &'static Protection {
                 identities: vec![identity],
                 signing_key: Some(signing),
                 trusted: vec![signer],
+                passphrase_file: None,
             };
             (folder, protection)
         })

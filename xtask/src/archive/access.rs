@@ -59,12 +59,16 @@ pub fn key_files(protection: &Protection) -> Vec<KeyFile> {
     let file = |(path, named_as): (&std::path::PathBuf, KeyUse)| {
         let opens = Keys::of(&Protection { identities: vec![path.clone()], ..Protection::default() });
         let signs = Signer::of(&Protection { signing_key: Some(path.clone()), ..Protection::default() });
+        // Asked with a signature, as a set's own would be.
+        let made = signs.as_ref().ok().and_then(Option::as_ref).and_then(|signer| signer.sign(b"whose", "whose").ok());
+        let trust = Trust::of(protection).ok().filter(|trust| !trust.is_empty());
+        let trusted = made.zip(trust).map(|(made, trust)| trust.check(b"whose", &made).is_ok());
         let holds = match (opens, signs, named_as) {
             (Ok(_), _, _) => Fact::Known(KeyUse::Identity),
             (_, Ok(_), _) => Fact::Known(KeyUse::Signing),
             (Err(why), _, KeyUse::Identity) | (_, Err(why), KeyUse::Signing) => Fact::Unknown(why.message),
         };
-        KeyFile { path: path.clone(), named_as, holds }
+        KeyFile { path: path.clone(), named_as, holds, trusted }
     };
     identities.chain(signing).map(file).collect()
 }

@@ -354,7 +354,7 @@ fn backwards(newest: &Id, now: jiff::Timestamp) -> Refusal {
     Refusal::new(
         RefusalKind::Preflight,
         format!("it is {now}, but the newest set {newest} is from {}: the clock went backwards", newest.time),
-        "set the clock right; if it is, move that set out of the vault",
+        "set the clock right; if it is, leave this vault as it is and back up into a new one (backups.vault)",
     )
 }
 

@@ -20,7 +20,8 @@ fn judge(facts: &BackupFacts) -> Judged {
     for set in sets {
         let latest = set.as_of.map_or(set.at, |as_of| as_of.max(set.at));
         if latest > facts.now {
-            let next = "set the clock right; if it is, move that set out of the vault";
+            let next =
+                "set the clock right; if it is, leave this vault as it is and back up into a new one (backups.vault)";
             judged.fail(format!("set {} is dated in the future ({latest})", set.id), next);
         }
         // The data of an adopted set is older than the set; of another one it is of the same run.

@@ -26,6 +26,12 @@ fn judge(facts: &BackupFacts) -> Judged {
             names(facts)
         ));
     };
+    for unseen in &coverage.unseen {
+        judged.unknown(
+            unseen.clone(),
+            "name the files it comes from with `compose:` in recovery.yaml, or write it out in place",
+        );
+    }
     for gap in &coverage.gaps {
         match coverage.waiver(gap) {
             Some(waiver) => judged.see(format!("{} is waived: {}", waiver.name, waiver.because)),
@@ -37,6 +43,11 @@ fn judge(facts: &BackupFacts) -> Judged {
                 judged.fail(gap.what.clone(), next).at(&gap.at);
             }
         }
+    }
+    let bare: Vec<&str> = coverage.bare().map(String::as_str).collect();
+    if !bare.is_empty() {
+        let what = format!("{} mounts nothing: what it writes is gone with its container", bare.join(", "));
+        judged.warn(what, "if that is data, mount a volume there; if not, waive it by its service");
     }
     for waiver in coverage.idle() {
         let what = format!("the waiver of `{}` waives nothing that is there", waiver.name);
@@ -61,7 +72,7 @@ mod tests {
         let at = Place::new("compose.yaml", 9, 7);
         let what = "volume uploads (service api, /uploads) is covered by no store".into();
         let coverage = facts.coverage.get_or_insert_default();
-        coverage.gaps.push(Gap { what, at, names: vec!["api".into(), "uploads".into()] });
+        coverage.gaps.push(Gap { what, at, names: vec!["uploads".into()], writers: vec!["api".into()] });
         coverage
     }
 
@@ -87,6 +98,22 @@ mod tests {
         });
         assert_eq!(word, "warning");
         assert!(said.contains("recovery.yaml:4: the waiver of `uploda`"), "{said}");
+    }
+
+    #[test]
+    fn what_could_not_be_looked_at_is_broken_and_a_service_without_any_mount_is_told() {
+        let (word, said) = asked(&CHECK, |facts| {
+            facts.coverage.get_or_insert_default().unseen.push("compose.yaml:1: `include` is not followed".into());
+        });
+        assert!(word == "broken" && said.contains("include"), "{said}");
+        let bare = |waived: &str| {
+            asked(&CHECK, |facts| {
+                let coverage = facts.coverage.get_or_insert_default();
+                coverage.bare.push("api".into());
+                coverage.waivers.extend((!waived.is_empty()).then(|| waiver(waived)));
+            })
+        };
+        assert_eq!((bare("").0.as_str(), bare("api").0.as_str()), ("warning", "passed"));
     }
 
     #[test]

@@ -34,7 +34,8 @@ fn judge(facts: &BackupFacts) -> Judged {
             judged.see(how);
         }
         Encryption::Recipients(readers) => {
-            let mut different: Vec<&String> = readers.iter().collect();
+            // An age recipient is the same one in capitals.
+            let mut different: Vec<String> = readers.iter().map(|name| name.trim().to_ascii_lowercase()).collect();
             different.sort_unstable();
             different.dedup();
             if different.len() < READERS {
@@ -76,10 +77,17 @@ fn judge(facts: &BackupFacts) -> Judged {
             }
         }
     }
+    made(facts, &mut judged);
     for key in &facts.keys {
         let path = key.path.display();
         match (&key.holds, key.named_as) {
-            (Fact::Known(holds), named) if *holds == named => {}
+            (Fact::Known(holds), named) if *holds == named => {
+                if named == KeyUse::Signing && key.trusted == Some(false) {
+                    let what =
+                        format!("what {path} signs is trusted by nobody: its public key is none of trusted_signers");
+                    judged.fail(what, "write its public key to backups.trusted_signers");
+                }
+            }
             (Fact::Known(KeyUse::Identity), KeyUse::Signing) => {
                 let what = format!("{path} is named as the signing key and holds an identity, which opens sets");
                 judged.fail(what, "cargo xtask keys signing FILE: a key that signs must open nothing");
@@ -94,6 +102,17 @@ fn judge(facts: &BackupFacts) -> Judged {
         }
     }
     judged
+}
+
+/// What is configured says nothing of the sets that were made: the newest is looked at.
+fn made(facts: &BackupFacts, judged: &mut Judged) {
+    let Fact::Known(sets) = &facts.sets else { return };
+    let sound = facts.sound(sets);
+    let Some(newest) = sound.last() else { return };
+    if facts.protection.encryption.is_on() && !newest.encrypted {
+        let what = format!("encryption is configured, and the newest set {} is not encrypted", newest.id);
+        judged.fail(what, format!("cargo xtask backup {}; sets made before are as readable as they were", facts.stack));
+    }
 }
 
 fn word(key: KeyUse) -> &'static str {
@@ -130,9 +149,23 @@ mod tests {
     #[test]
     fn one_reader_even_named_twice_is_one() {
         let (word, said) = with(|facts| {
-            facts.protection.encryption = Encryption::Recipients(vec!["age1ops".into(), "age1ops".into()]);
+            facts.protection.encryption = Encryption::Recipients(vec!["age1ops".into(), "AGE1OPS".into()]);
         });
         assert!(word == "failed" && said.contains("one reader"), "{said}");
+    }
+
+    #[test]
+    fn a_newest_set_that_is_plain_fails_where_encryption_is_configured() {
+        let (word, said) = with(|facts| super::super::tests::sets(facts).last_mut().unwrap().encrypted = false);
+        assert!(word == "failed" && said.contains("is not encrypted"), "{said}");
+        let older = with(|facts| super::super::tests::sets(facts)[0].encrypted = false).0;
+        assert_eq!(older, "passed");
+    }
+
+    #[test]
+    fn a_signing_key_that_nobody_trusts_fails() {
+        let (word, said) = with(|facts| facts.keys[0].trusted = Some(false));
+        assert!(word == "failed" && said.contains("none of trusted_signers"), "{said}");
     }
 
     #[test]
@@ -152,7 +185,7 @@ mod tests {
         assert_eq!(with(unsigned).0, "warning");
         let key = |holds| {
             with(|facts| {
-                facts.keys = vec![KeyFile { path: "sign.key".into(), named_as: KeyUse::Signing, holds }];
+                facts.keys = vec![KeyFile { path: "sign.key".into(), named_as: KeyUse::Signing, holds, trusted: None }];
             })
         };
         assert!(key(Fact::Known(KeyUse::Identity)).1.contains("holds an identity"));

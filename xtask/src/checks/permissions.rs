@@ -3,7 +3,7 @@
 use crate::domain::check::{Check, Judged};
 use crate::domain::fact::{BackupFacts, Right, Thing};
 
-/// Vault and sets are for their owner alone, and nobody else can rename what is above them.
+/// Vault, sets and keys are for their owner alone, and nobody else can rename what is above them or write what is configured.
 pub static CHECK: Check<BackupFacts> = Check {
     id: "permissions",
     title: "only the owner can reach sets and keys",
@@ -17,7 +17,7 @@ const NAMED: usize = 5;
 fn judge(facts: &BackupFacts) -> Judged {
     let mut judged = Judged::default();
     let Some(rights) = facts.rights.or_unknown(&mut judged) else { return judged };
-    if rights.is_empty() {
+    if rights.iter().all(|right| right.of == Thing::Config && trouble(right).is_none()) {
         return Judged::skip(format!("{} is not there yet", facts.vault.display()));
     }
     let wrong: Vec<(&Right, &str, String)> =
@@ -39,6 +39,8 @@ fn trouble(right: &Right) -> Option<&'static str> {
         _ if !right.ours => Some("belongs to somebody else"),
         // Others may write into a sticky folder, and rename nothing of ours there.
         Thing::Above => (right.mode & 0o022 != 0 && right.mode & STICKY == 0).then_some("can be written by others"),
+        // A group of its own is what many systems give each user.
+        Thing::Config => (right.mode & 0o002 != 0 && right.mode & STICKY == 0).then_some("can be written by others"),
         Thing::Folder | Thing::File | Thing::Key if right.mode & 0o022 != 0 => Some("can be written by others"),
         Thing::Folder | Thing::File | Thing::Key => (right.mode & 0o077 != 0).then_some("can be read by others"),
     }
@@ -48,6 +50,7 @@ fn mend(right: &Right) -> String {
     let path = right.path.display();
     match right.of {
         _ if !right.ours => format!("chown {path} to the user who makes backups"),
+        Thing::Config => format!("chmod o-w {path}"),
         Thing::Above => format!("chmod go-w {path}"),
         Thing::Folder => format!("chmod 700 {path}"),
         Thing::File | Thing::Key => format!("chmod 600 {path}"),
@@ -71,6 +74,7 @@ mod tests {
             (Thing::File, 0o640, "chmod 600 v"),
             (Thing::Key, 0o604, "chmod 600 v"),
             (Thing::Above, 0o777, "chmod go-w v"),
+            (Thing::Config, 0o666, "chmod o-w v"),
         ] {
             let (word, said) = with(of, mode, true);
             assert!(word == "failed" && said.contains(next), "{of:?}: {said}");
@@ -84,6 +88,19 @@ mod tests {
             (with(Thing::Above, 0o1777, true).0.as_str(), with(Thing::Above, 0o755, true).0.as_str()),
             ("passed", "passed")
         );
+    }
+
+    #[test]
+    fn what_is_configured_may_be_read_and_a_vault_that_is_not_there_is_no_proof() {
+        let config = |facts: &mut BackupFacts| {
+            facts.rights = Fact::Known(vec![Right { path: "r".into(), of: Thing::Config, mode: 0o664, ours: true }]);
+        };
+        assert_eq!(asked(&CHECK, config).0, "skipped");
+        let vault = |facts: &mut BackupFacts| {
+            let of = |of, mode| Right { path: "r".into(), of, mode, ours: true };
+            facts.rights = Fact::Known(vec![of(Thing::Folder, 0o700), of(Thing::Config, 0o664)]);
+        };
+        assert_eq!(asked(&CHECK, vault).0, "passed");
     }
 
     #[test]

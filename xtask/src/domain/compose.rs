@@ -18,12 +18,16 @@ pub struct ComposeProject {
     pub services: BTreeMap<String, Service>,
     /// Services that no active profile starts.
     pub inactive: Vec<String>,
+    /// What those are: their data is there whether they run or not.
+    pub asleep: Vec<Service>,
     /// Named volumes that are declared: key to the name Docker knows.
     pub volumes: BTreeMap<String, Volume>,
     /// Networks that are declared: key to the name Docker knows.
     pub networks: BTreeMap<String, Network>,
     /// What was seen and not understood (`extends`, `include`, …).
     pub notes: Vec<String>,
+    /// Those of the notes that tell of services or mounts which nobody here has seen.
+    pub unseen: Vec<String>,
 }
 
 /// A declared volume.
@@ -108,6 +112,13 @@ pub struct Router {
     pub entrypoints: Option<String>,
     /// The service it leads to.
     pub service: Option<String>,
+}
+
+impl ComposeProject {
+    /// All services, whatever profiles start them.
+    pub fn all(&self) -> impl Iterator<Item = &Service> {
+        self.services.values().chain(&self.asleep)
+    }
 }
 
 impl Service {

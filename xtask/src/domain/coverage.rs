@@ -1,6 +1,6 @@
 //! What of a Compose project no store covers, and what its owner says of it. It must not know how a store is recognised.
 
-use super::compose::{ComposeProject, Mount, Service};
+use super::compose::{ComposeProject, Mount};
 use super::place::Place;
 use super::store::Root;
 use std::path::Path;
@@ -12,8 +12,10 @@ pub struct Gap {
     pub what: String,
     /// Where it is written.
     pub at: Place,
-    /// The names by which a waiver may mean it: the service, the volume's key and its real name, the folder's path.
+    /// The names by which a waiver may mean it: the volume's key and its real name, the folder's path.
     pub names: Vec<String>,
+    /// Every service that writes there: a service's waiver means it only when each of them is waived.
+    pub writers: Vec<String>,
 }
 
 impl std::fmt::Display for Gap {
@@ -42,42 +44,59 @@ pub struct Coverage {
     pub gaps: Vec<Gap>,
     /// What its owner says of them.
     pub waivers: Vec<Waiver>,
+    /// What belongs to the stack and could not be looked at.
+    pub unseen: Vec<String>,
+    /// Services that mount nothing and whose image is none that is known to keep nothing.
+    pub bare: Vec<String>,
 }
 
-/// The names by which a waiver may mean a mount of a service.
-pub fn names(project: &ComposeProject, service: &Service, mount: Option<&Mount>) -> Vec<String> {
-    let mut names = vec![service.name.clone()];
-    match mount.and_then(|m| m.root.as_ref()) {
+/// The names by which a waiver may mean a mount.
+pub fn names(project: &ComposeProject, mount: &Mount) -> Vec<String> {
+    match &mount.root {
         Some(Root::Volume(name)) => {
-            names.push(name.clone());
-            names.extend(project.volumes.iter().filter(|(_, v)| v.name == *name).map(|(key, _)| key.clone()));
+            let keys = project.volumes.iter().filter(|(_, v)| v.name == *name).map(|(key, _)| key.clone());
+            std::iter::once(name.clone()).chain(keys).collect()
         }
-        Some(Root::Host(path)) => names.extend(spellings(path, &project.folder)),
-        None => {}
+        Some(Root::Host(path)) => spellings(path, &project.folder),
+        None => Vec::new(),
     }
-    names
 }
 
 /// A folder's path as people may write it.
 fn spellings(path: &Path, folder: &Path) -> Vec<String> {
-    let below = path.strip_prefix(folder).ok().map(|below| below.display().to_string());
+    // A project in the folder that somebody is in has paths without that folder's name.
+    let here = path.is_relative() && (folder == Path::new(".") || folder.as_os_str().is_empty());
+    let below = path.strip_prefix(folder).ok().or_else(|| here.then_some(path));
+    let below = below.map(|below| below.display().to_string());
     let below = below.into_iter().flat_map(|text| [format!("./{text}"), text]);
     std::iter::once(path.display().to_string()).chain(below).collect()
 }
 
 impl Coverage {
-    /// The waiver that means this gap.
+    /// The waiver that means this gap: by its own name, or one for each service that writes there.
     pub fn waiver(&self, gap: &Gap) -> Option<&Waiver> {
-        let tidy = |text: &str| text.trim_end_matches('/').to_owned();
-        self.waivers.iter().find(|waiver| gap.names.iter().any(|name| tidy(name) == tidy(&waiver.name)))
+        let of = |name: &String| self.waivers.iter().find(|waiver| tidy(name) == tidy(&waiver.name));
+        let each: Option<Vec<&Waiver>> = gap.writers.iter().map(of).collect();
+        gap.names.iter().find_map(of).or_else(|| each?.first().copied())
+    }
+
+    /// Services that mount nothing, and that nobody waived.
+    pub fn bare(&self) -> impl Iterator<Item = &String> {
+        self.bare.iter().filter(|name| !self.waivers.iter().any(|waiver| waiver.name == **name))
     }
 
     /// Waivers that mean nothing that is there.
     pub fn idle(&self) -> impl Iterator<Item = &Waiver> {
-        self.waivers.iter().filter(|waiver| {
-            !self.gaps.iter().any(|gap| self.waiver(gap).is_some_and(|meant| meant.name == waiver.name))
-        })
+        let named = |waiver: &Waiver| {
+            let gaps = self.gaps.iter().flat_map(|gap| gap.names.iter().chain(&gap.writers));
+            gaps.chain(&self.bare).any(|name| tidy(name) == tidy(&waiver.name))
+        };
+        self.waivers.iter().filter(move |waiver| !named(waiver))
     }
+}
+
+fn tidy(name: &str) -> &str {
+    name.trim_end_matches('/')
 }
 
 #[cfg(test)]
@@ -89,8 +108,14 @@ mod tests {
         let names = names.iter().map(|n| (*n).to_owned()).collect();
         Coverage {
             places: vec!["folder ./logs".into()],
-            gaps: vec![Gap { what: "folder ./logs is covered by no store".into(), at: at.clone(), names }],
+            gaps: vec![Gap {
+                what: "folder ./logs is covered by no store".into(),
+                at: at.clone(),
+                names,
+                writers: vec!["api".into()],
+            }],
             waivers: vec![Waiver { name: waived.into(), because: "rotated".into(), at }],
+            ..Coverage::default()
         }
     }
 
@@ -103,6 +128,21 @@ mod tests {
         }
         let all = coverage(&["api", "./logs"], "lags");
         assert_eq!((all.waiver(&all.gaps[0]), all.idle().count()), (None, 1));
+    }
+
+    #[test]
+    fn a_service_s_waiver_means_what_it_shares_only_when_all_who_write_there_are_waived() {
+        let mut all = coverage(&["logs"], "api");
+        all.gaps[0].writers.push("worker".into());
+        assert_eq!((all.waiver(&all.gaps[0]), all.idle().count()), (None, 0));
+        all.waivers.push(Waiver { name: "worker".into(), ..all.waivers[0].clone() });
+        assert!(all.waiver(&all.gaps[0]).is_some());
+    }
+
+    #[test]
+    fn a_folder_of_a_project_in_the_folder_somebody_is_in_has_the_same_names() {
+        assert_eq!(spellings(Path::new("logs"), Path::new(".")), ["logs", "./logs", "logs"]);
+        assert_eq!(spellings(Path::new("/var/logs"), Path::new(".")), ["/var/logs"]);
     }
 
     #[test]

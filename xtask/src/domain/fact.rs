@@ -75,6 +75,8 @@ pub struct BackupFacts {
     pub content: Fact<BTreeMap<String, Content>>,
     /// Why the keys that are configured do not open the newest set; `None` = they do, or there are none.
     pub locked_out: Option<String>,
+    /// The rows of each store in the sets before the newest that can be read here.
+    pub rows_before: BTreeMap<String, Vec<u64>>,
     /// What does not fit together among the sets and the catalog.
     pub contradictions: Fact<Vec<String>>,
     /// Who may read and write what.
@@ -98,6 +100,8 @@ pub struct KeyFile {
     pub named_as: KeyUse,
     /// What it holds, or why nobody can tell.
     pub holds: Fact<KeyUse>,
+    /// Whether what it signs is signed by somebody who is trusted; nothing where it signs nothing or nobody is named.
+    pub trusted: Option<bool>,
 }
 
 /// What a key is for.
@@ -122,6 +126,8 @@ pub struct SetFact {
     pub took: Option<Duration>,
     /// The bytes it takes on the disk.
     pub stored_bytes: u64,
+    /// Of these, those of each store.
+    pub store_bytes: BTreeMap<String, u64>,
     /// The files it takes there.
     pub files: u64,
     /// Its stores.
@@ -176,8 +182,10 @@ pub enum Thing {
     File,
     /// A folder above the vault.
     Above,
-    /// A key file.
+    /// A key file, or another one with a secret in it.
     Key,
+    /// A file that says what is backed up and how, or a folder above it: whoever writes it decides that.
+    Config,
 }
 
 /// The room on a disk, for the user who asks.
@@ -190,6 +198,9 @@ pub struct Room {
 }
 
 impl BackupFacts {
+    /// So many sets before the newest say what is usual.
+    pub const USUAL: usize = 5;
+
     /// Sets that are sound as far as can be seen, and not dated in the future; oldest first.
     pub fn sound<'a>(&self, sets: &'a [SetFact]) -> Vec<&'a SetFact> {
         sets.iter().filter(|set| set.damage.is_none() && set.at <= self.now).collect()

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 mod plan;
 mod record;
 
-pub use plan::plan;
+pub use plan::{in_artifacts, plan};
 pub use record::{ClassRecord, MutationRecord, Survivor};
 
 /// What a file of a set is.

@@ -15,6 +15,8 @@ pub struct Protection {
     pub signing_key: Option<PathBuf>,
     /// Public keys, in minisign's format, one of which must have signed a set. Empty = nobody can know who made it.
     pub trusted: Vec<String>,
+    /// The file with the passphrase, where one is named.
+    pub passphrase_file: Option<PathBuf>,
 }
 
 /// Who can read a set.

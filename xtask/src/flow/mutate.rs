@@ -5,7 +5,9 @@ use crate::archive::access::Access;
 use crate::archive::vault::Vault;
 use crate::domain::event::Event;
 use crate::domain::level::Level;
-use crate::domain::mutation::{Change, Class, ClassRecord, Mutant, MutationRecord, Subject, Survivor, plan};
+use crate::domain::mutation::{
+    Change, Class, ClassRecord, Mutant, MutationRecord, Subject, Survivor, in_artifacts, plan,
+};
 use crate::domain::outcome::{Outcome, Why};
 use crate::domain::protection::{Encryption, Protection};
 use crate::domain::refusal::{Refusal, RefusalKind};
@@ -125,6 +127,8 @@ fn attack(world: &World, order: Order<'_>) -> Result<MutationRecord> {
     record.classes = Class::ALL.map(|class| empty(class, &subject)).into();
     let chosen: Vec<&Mutant> = mutants.iter().filter(|m| order.only.is_none_or(|only| only == m.number)).collect();
     ensure!(!chosen.is_empty(), "there is no mutant {}: there are {}", order.only.unwrap_or_default(), mutants.len());
+    let spoiled = in_artifacts(&chosen, &subject);
+    notes.push(format!("{spoiled} of {} mutants turn, cut or lengthen the stored data itself", chosen.len()));
     let every = (chosen.len() as u64).div_ceil(order.controls.max(1)).max(1);
     for (n, mutant) in chosen.iter().enumerate() {
         if (n as u64).is_multiple_of(every) && record.controls < order.controls {
@@ -145,7 +149,15 @@ fn attack(world: &World, order: Order<'_>) -> Result<MutationRecord> {
     ensure!(trial.is_untouched()?, "the copy that mutants are made of was changed by one of them");
     record.notes = notes;
     site.destroy()?;
-    Ok(record.judged())
+    let record = record.judged();
+    Ok(match (order.only, spoiled) {
+        (Some(number), _) => record.no_score(Why::new(format!("mutant {number} was refused; one mutant is no score"))),
+        (None, 0) => {
+            let why = Why::new("no byte of the stored data itself was spoiled: that is no score");
+            record.no_score(why.hint("ask for more mutants (--mutants), or for a larger --budget"))
+        }
+        _ => record,
+    })
 }
 
 fn empty(class: Class, subject: &Subject) -> ClassRecord {

@@ -115,9 +115,9 @@ fn top(tree: &Node, project: &mut ComposeProject) -> Result<(), Refusal> {
     for (key, _) in mapping(tree, "the Compose file")? {
         unknown(&key.text, &key.at.place(), "the Compose file", &TOP, &mut project.notes)?;
         if &*key.text == "include" {
-            project
-                .notes
-                .push(format!("{}: `include` is not followed: stores in included files are not seen", key.at.place()));
+            let note = format!("{}: `include` is not followed: stores in included files are not seen", key.at.place());
+            project.notes.push(note.clone());
+            project.unseen.push(note);
         }
     }
     for (key, node) in tree.get("volumes").map(|n| mapping(n, "`volumes`")).transpose()?.unwrap_or_default() {

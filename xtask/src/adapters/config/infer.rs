@@ -79,7 +79,7 @@ pub(super) enum Kind {
 }
 
 /// Servers that hold data and have no engine here.
-const UNSUPPORTED: [(&str, &str); 14] = [
+const UNSUPPORTED: &[(&str, &str)] = &[
     ("mongo", "MongoDB"),
     ("mongodb", "MongoDB"),
     ("mongodb-community-server", "MongoDB"),
@@ -94,6 +94,26 @@ const UNSUPPORTED: [(&str, &str); 14] = [
     ("rabbitmq", "RabbitMQ"),
     ("influxdb", "InfluxDB"),
     ("clickhouse-server", "ClickHouse"),
+    ("clickhouse", "ClickHouse"),
+    ("percona", "MySQL"),
+    ("percona-server", "MySQL"),
+    ("percona-xtradb-cluster", "MySQL"),
+    ("percona-server-mongodb", "MongoDB"),
+    ("mysql-server", "MySQL"),
+    ("mariadb-galera", "MariaDB"),
+    ("mongodb-sharded", "MongoDB"),
+    ("mongodb-enterprise-server", "MongoDB"),
+    ("couchdb", "CouchDB"),
+    ("couchbase", "Couchbase"),
+    ("cassandra", "Cassandra"),
+    ("scylla", "ScyllaDB"),
+    ("neo4j", "Neo4j"),
+    ("opensearch", "OpenSearch"),
+    ("keydb", "KeyDB"),
+    ("dragonfly", "Dragonfly"),
+    ("meilisearch", "Meilisearch"),
+    ("qdrant", "Qdrant"),
+    ("etcd", "etcd"),
 ];
 
 pub(super) fn kind_of(image: &str) -> Kind {
@@ -113,6 +133,10 @@ pub(super) fn kind_of(image: &str) -> Kind {
     ];
     if postgres.contains(&last.as_str()) || last == "postgres-pgvector" || last.ends_with("-pgvector") {
         return Kind::Postgres;
+    }
+    // The one image whose last word says nothing: mcr.microsoft.com/mssql/server.
+    if name.split(':').next().is_some_and(|n| n.ends_with("mssql/server")) {
+        return Kind::Unsupported("SQL Server");
     }
     let unsupported = UNSUPPORTED.iter().find(|(name, _)| *name == last);
     unsupported.map_or(Kind::Other, |(_, what)| Kind::Unsupported(what))

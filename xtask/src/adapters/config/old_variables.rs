@@ -101,6 +101,21 @@ pub(super) fn encryption(lookup: Lookup<'_>, notes: &mut Vec<String>) -> Result<
     }
 }
 
+/// The environment comes before the env file, and an empty word there would switch off what the file switches on, without a word.
+pub(super) fn not_blanked(environment: Lookup<'_>, file: Lookup<'_>) -> Result<(), Refusal> {
+    for name in [ENCRYPTION, KEY] {
+        let blank = environment(name).is_some_and(|value| value.trim().is_empty());
+        if blank && value(name, file).is_some() {
+            let cause =
+                format!("variable `{name}` is set in the env file, and empty in the environment, which comes first");
+            let hint =
+                format!("unset `{name}` in the environment, or write there what is meant (`false` for no encryption)");
+            return Err(Refusal::new(RefusalKind::Configuration, cause, hint));
+        }
+    }
+    Ok(())
+}
+
 /// Encryption is wanted, and there is nothing to encrypt with.
 pub(super) fn without_key() -> Refusal {
     Refusal::new(

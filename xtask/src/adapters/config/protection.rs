@@ -91,6 +91,10 @@ pub(super) fn resolve(
             (_, Encrypted::On(_)) => {}
         }
     }
+    let passphrase_file = match &encryption {
+        Some((EncryptionText::File(path, _), _)) => Some(path.clone()),
+        _ => None,
+    };
     let encryption = match encryption.map(|(text, _)| text) {
         None => match said {
             Encrypted::Unsaid => Encryption::Undecided,
@@ -115,5 +119,5 @@ pub(super) fn resolve(
             }
         },
     };
-    Ok(Protection { encryption, identities, signing_key, trusted })
+    Ok(Protection { encryption, identities, signing_key, trusted, passphrase_file })
 }

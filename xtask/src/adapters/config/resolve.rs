@@ -61,6 +61,7 @@ pub(super) fn resolve(text: StackText, base: &Path, environment: Lookup<'_>) -> 
     let known = |name: &str| environment(name).or_else(|| loaded.as_ref()?.variables.get(name).cloned());
     let retention = retention::policy(&text.retention, &known, &mut notes)?;
     let traefik = proxy::resolve(&text.traefik, &known);
+    old_variables::not_blanked(environment, &|name| loaded.as_ref()?.variables.get(name).cloned())?;
     let protection = protection::resolve(text.protection.clone(), &known, &mut notes)?;
     let project = loaded.as_ref().map_or(base, |l| &l.project.folder);
     let vault = old_variables::vault(text.vault, &name, project, &known)?;

@@ -131,21 +131,32 @@ pub(super) fn services(
             );
             project.notes.push(note);
             project.inactive.push(key.text.to_string());
+            match service(&key.text, key.at.place(), node, project, lookup) {
+                Ok(service) => project.asleep.push(service),
+                // Compose does not start it: it may be wrong without any harm but this one.
+                Err(refusal) => project.unseen.push(format!("service `{}`: {}", key.text, refusal.message)),
+            }
+            inherits(&key.text, node, project);
             continue;
         }
-        if let Some(extends) = node.get("extends") {
-            let note = format!(
-                "{}: `extends` is not followed: what service `{}` inherits is not seen",
-                extends.at.place(),
-                key.text
-            );
-            project.notes.push(note);
-        }
+        inherits(&key.text, node, project);
         let mut service = service(&key.text, key.at.place(), node, project, lookup)?;
         secrets::add(&mut service, tree, &project.folder, lookup)?;
         project.services.insert(service.name.clone(), service);
     }
     known_dependencies(project)
+}
+
+/// Notes what a service has from elsewhere: nobody here has seen it.
+fn inherits(name: &str, node: &Node, project: &mut ComposeProject) {
+    for (key, what) in [("extends", "what service"), ("volumes_from", "which volumes service")] {
+        if let Some(from) = node.get(key) {
+            let has = if key == "extends" { "inherits" } else { "mounts" };
+            let note = format!("{}: `{key}` is not followed: {what} `{name}` {has} is not seen", from.at.place());
+            project.notes.push(note.clone());
+            project.unseen.push(note);
+        }
+    }
 }
 
 fn service(

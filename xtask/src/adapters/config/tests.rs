@@ -1,6 +1,7 @@
 //! What the loader promises: the example stacks, what wins over what, and errors that point.
 
 mod hostile;
+mod inventory;
 mod old_variables;
 mod refusals;
 mod retention;

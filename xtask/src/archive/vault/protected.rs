@@ -45,6 +45,7 @@ impl Safe {
             identities: vec![escrow],
             signing_key: Some(signing_key),
             trusted: vec![public],
+            passphrase_file: None,
         };
         Self { folder, protection }
     }

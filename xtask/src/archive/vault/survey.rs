@@ -40,18 +40,20 @@ impl Vault {
             return Ok(rights);
         }
         rights.push(right(self.on(), &self.folder, Thing::Folder, Links::Followed)?);
-        let whole = self.folder.canonicalize().map_err(|e| disk::reading(&e, &self.folder))?;
-        for above in whole.ancestors().skip(1) {
-            rights.push(right(self.on(), above, Thing::Above, Links::Refused)?);
-        }
+        rights.extend(above(self.on(), &self.folder, Thing::Above)?);
         below(self.on(), &self.folder, Links::Followed, &mut rights)?;
         Ok(rights)
     }
 
-    /// Who may reach a key file; `None` when it is not there.
-    pub fn right_of_key(path: &Path) -> Option<Right> {
+    /// Who may reach a file beside the vault, and the folders above it; nothing when it is not there.
+    ///
+    /// # Errors
+    /// `Refusal` of kind `Storage`.
+    pub fn rights_of(path: &Path, of: Thing) -> Result<Vec<Right>, Refusal> {
         // A key may be reached through a link; a set never is.
-        right(&HostDisk, path, Thing::Key, Links::Followed).ok()
+        let Ok(file) = right(&HostDisk, path, of, Links::Followed) else { return Ok(Vec::new()) };
+        let folders = if of == Thing::Config { Thing::Config } else { Thing::Above };
+        Ok(std::iter::once(file).chain(above(&HostDisk, path, folders)?).collect())
     }
 
     /// The room on the disk that holds the vault, or will hold it.
@@ -84,10 +86,20 @@ impl Vault {
     }
 }
 
+/// The folders above a path, and above what it is when it or a folder on the way is a link: whoever writes in either chooses what is
+/// found there.
+fn above(on: &dyn Disk, path: &Path, of: Thing) -> Result<Vec<Right>, Refusal> {
+    let reading = |e: &std::io::Error| disk::reading(e, path);
+    let (whole, named) =
+        (path.canonicalize().map_err(|e| reading(&e))?, std::path::absolute(path).map_err(|e| reading(&e))?);
+    let folders: BTreeSet<&Path> = whole.ancestors().skip(1).chain(named.ancestors().skip(1)).collect();
+    folders.into_iter().map(|folder| right(on, folder, of, Links::Followed)).collect()
+}
+
 fn right(on: &dyn Disk, path: &Path, of: Thing, links: Links) -> Result<Right, Refusal> {
     let found = on.look(path, links).map_err(|e| disk::reading(&e, path))?;
     let me = rustix::process::geteuid().as_raw();
-    let ours = found.owner == me || (of == Thing::Above && found.owner == 0);
+    let ours = found.owner == me || (matches!(of, Thing::Above | Thing::Config) && found.owner == 0);
     Ok(Right { path: path.to_owned(), of, mode: found.mode, ours })
 }
 

@@ -30,12 +30,13 @@ impl Dice {
     }
 }
 
-/// So many mutants of this set. Classes that cannot be tried on it have none. Once the budget is spent, files whose damage can only be
+/// So many mutants of this set, the first of them one of each class, so that few are still of every kind. Classes that cannot be tried
+/// on it have none. Once the budget is spent, files whose damage can only be
 /// found by reading an artifact are left alone, and the other files get those mutants.
 pub fn plan(subject: &Subject, seed: u64, count: u64) -> Vec<Mutant> {
     let mut spent = 0;
-    let remade = subject.remade.as_ref().map_or(0, |n| (*n).min(count));
     let open: Vec<Class> = Class::ALL.into_iter().filter(|c| c.share() > 0 && c.hindered(subject).is_none()).collect();
+    let remade = subject.remade.as_ref().map_or(0, |n| (*n).min(count.saturating_sub(open.len() as u64)));
     (1..=count)
         .filter_map(|number| {
             let mut dice = Dice::of(seed, number);
@@ -45,12 +46,38 @@ pub fn plan(subject: &Subject, seed: u64, count: u64) -> Vec<Mutant> {
                 let class = Class::REMADE[at];
                 return Some(Mutant { number, class, change: Change::Remake(class, dice.roll()) });
             }
-            let class = chosen(&open, &mut dice)?;
-            let change = change(class, subject, &mut dice, spent < subject.budget)?;
+            let rich = spent < subject.budget;
+            let dealt = usize::try_from(number - 1).ok().and_then(|at| open.get(at)).copied();
+            let class = dealt.or_else(|| chosen(&open, &mut dice))?;
+            let certain = dealt.and_then(|class| certain(class, subject, &mut dice, rich));
+            let change = certain.or_else(|| change(class, subject, &mut dice, rich))?;
             spent += cost(&change, subject);
             Some(Mutant { number, class, change })
         })
         .collect()
+}
+
+/// For the one mutant of its class that there may be: what surely changes something, and the data where that can be afforded.
+fn certain(class: Class, subject: &Subject, dice: &mut Dice, rich: bool) -> Option<Change> {
+    let artifacts: Vec<&Shape> = subject.files.iter().filter(|f| f.part == Part::Artifact && f.bytes > 0).collect();
+    match class {
+        Class::Flipped if rich => {
+            let file = *dice.pick(&artifacts)?;
+            Some(Change::Flip(file.name.clone(), dice.below(file.bytes), u8::try_from(dice.below(8)).unwrap_or(0)))
+        }
+        Class::Redigested => Some(Change::Redigest(Field::Tool)),
+        Class::Stranger => Some(Change::Resign(Field::Tool)),
+        _ => None,
+    }
+}
+
+/// How many of them turn, cut or lengthen an artifact's stored bytes.
+pub fn in_artifacts(mutants: &[&Mutant], subject: &Subject) -> usize {
+    let hits = |m: &&&Mutant| match &m.change {
+        Change::Flip(name, ..) | Change::Truncate(name, _) | Change::Append(name, _) => is_artifact(subject, name),
+        _ => false,
+    };
+    mutants.iter().filter(hits).count()
 }
 
 fn chosen(open: &[Class], dice: &mut Dice) -> Option<Class> {

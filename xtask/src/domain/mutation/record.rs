@@ -127,6 +127,21 @@ impl MutationRecord {
         } else {
             Outcome::Passed
         };
+        let untried: Vec<String> =
+            self.classes.iter().filter(|c| c.applied == 0 && c.left_out.is_none()).map(|c| c.class.word()).collect();
+        if untried.is_empty() {
+            return self;
+        }
+        let hint = format!("ask for more mutants: --mutants {}", 2 * self.classes.len());
+        self.no_score(Why::new(format!("no mutant was tried of {}: that is no score", untried.join(", "))).hint(hint))
+    }
+
+    /// What passed proves less than a score would: it is said why, and is not passed.
+    pub fn no_score(mut self, why: Why) -> Self {
+        if self.outcome == Outcome::Passed {
+            self.outcome = Outcome::Skipped(why);
+            self.score = None;
+        }
         self
     }
 }

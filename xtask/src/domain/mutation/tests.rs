@@ -63,6 +63,40 @@ fn what_cannot_be_tried_is_left_out_with_its_reason_and_its_share_goes_to_others
 }
 
 #[test]
+fn few_mutants_are_of_every_class_and_one_of_them_is_in_the_data() {
+    for seed in 1..40 {
+        let few = plan(&subject(), seed, 19);
+        let classes: BTreeSet<Class> = few.iter().map(|m| m.class).collect();
+        assert_eq!(classes.len(), Class::ALL.len(), "{seed}: {classes:?}");
+        assert!(in_artifacts(&few.iter().collect::<Vec<_>>(), &subject()) > 0, "{seed}");
+        assert_eq!(plan(&subject(), seed, 1)[0].class, Class::Truncated, "those that are made anew come last");
+        let none = Subject { budget: 0, ..subject() };
+        assert_eq!(in_artifacts(&plan(&none, seed, 500).iter().collect::<Vec<_>>(), &none), 0, "{seed}");
+    }
+}
+
+#[test]
+fn a_class_that_was_open_and_not_tried_makes_it_no_score() {
+    let class = |class, applied, left_out: Option<&str>| ClassRecord {
+        class,
+        applied,
+        killed: applied,
+        by: BTreeMap::new(),
+        left_out: left_out.map(str::to_owned),
+    };
+    let judged = |left_out| {
+        let mut record = MutationRecord::without("shop", 1, Outcome::Passed);
+        record.classes = vec![class(Class::Flipped, 5, None), class(Class::Replayed, 0, left_out)];
+        record.controls = 2;
+        record.judged()
+    };
+    assert_eq!((judged(Some("no set before it")).outcome, judged(None).score), (Outcome::Passed, None));
+    let said = judged(None).outcome;
+    assert!(said.word() == "skipped" && said.why().unwrap().message.contains("replayed"), "{said:?}");
+    assert_eq!(judged(Some("x")).no_score(crate::domain::outcome::Why::new("one")).score, None);
+}
+
+#[test]
 fn a_spent_budget_leaves_large_files_alone_and_the_number_of_mutants_as_it_was() {
     let mut large = subject();
     large.files[0].bytes = 10_000_000_000;

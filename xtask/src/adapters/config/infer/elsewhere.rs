@@ -2,6 +2,8 @@
 
 use super::Inferred;
 use crate::domain::compose::{ComposeProject, Service};
+use crate::domain::coverage::Gap;
+use crate::domain::store::{Location, Store};
 
 const SCHEMES: [&str; 6] = ["postgres", "postgresql", "mysql", "mariadb", "mongodb", "mongodb+srv"];
 
@@ -17,6 +19,43 @@ pub(super) fn note(service: &Service, project: &ComposeProject, found: &mut Infe
             ));
         }
     }
+}
+
+/// Databases of the project's own PostgreSQL services that some service uses and no store covers.
+pub(super) fn uncovered(project: &ComposeProject, stores: &[Store]) -> Vec<Gap> {
+    let mut gaps: Vec<Gap> = Vec::new();
+    for service in project.all() {
+        for (name, variable) in &service.environment {
+            let value = variable.value.expose();
+            let (Some(host), Some(database)) = (host(value), database(value)) else { continue };
+            let covered = |s: &&Store| s.service.as_deref() == Some(&host);
+            let mut known = stores.iter().filter(covered).filter_map(|s| match &s.location {
+                Location::Database { database, .. } => Some(database),
+                _ => None,
+            });
+            // A server without any store is a gap already.
+            if known.clone().next().is_none() || known.any(|known| *known == database) {
+                continue;
+            }
+            let what = format!(
+                "database {database} of service `{host}`, which `{name}` of service `{}` names, is covered by no store",
+                service.name
+            );
+            if !gaps.iter().any(|gap| gap.names == [database.clone()] && gap.writers == [host.clone()]) {
+                gaps.push(Gap { what, at: variable.at.clone(), names: vec![database], writers: vec![host] });
+            }
+        }
+    }
+    gaps
+}
+
+/// The database of a PostgreSQL address; nothing where the address leaves it to the role.
+fn database(value: &str) -> Option<String> {
+    let (scheme, rest) = value.split_once("://")?;
+    let after = rest.rsplit_once('@').map_or(rest, |(_, after)| after);
+    let name = after.split_once('/')?.1.split(['?', '#']).next()?;
+    let sound = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'));
+    (scheme.starts_with("postgres") && !name.is_empty() && sound).then(|| name.to_owned())
 }
 
 /// The host of a database address, without role and password.

@@ -28,6 +28,16 @@ fn postgres_images_are_known_by_name_and_their_neighbours_are_not() {
         assert_eq!(kind_of(image), Kind::Other, "{image}");
     }
     assert_eq!(kind_of("mongo:7"), Kind::Unsupported("MongoDB"));
+    for (image, what) in [
+        ("percona:8", "MySQL"),
+        ("mcr.microsoft.com/mssql/server:2022-latest", "SQL Server"),
+        ("couchdb:3", "CouchDB"),
+        ("container-registry.example/mysql/mysql-server:8.0", "MySQL"),
+        ("bitnami/mongodb-sharded:7", "MongoDB"),
+    ] {
+        assert_eq!(kind_of(image), Kind::Unsupported(what), "{image}");
+    }
+    assert_eq!(kind_of("jupyter/server"), Kind::Other);
     assert_eq!(kind_of("redis:7-alpine"), Kind::Unsupported("Redis"));
 }
 

@@ -50,6 +50,21 @@ fn the_vault_is_the_stacks_own_folder_in_backup_dir() {
 }
 
 #[test]
+fn an_empty_word_in_the_environment_does_not_silently_switch_off_what_the_env_file_switches_on() {
+    let recovery = "stacks: {a: {compose: compose.yaml}}";
+    let env = "BACKUP_ENCRYPTION=true\nBACKUP_ENCRYPTION_KEY=hunter2\n";
+    let dir = folder(&[("compose.yaml", "services: {app: {image: i}}"), ("recovery.yaml", recovery), (".env", env)]);
+    for (blank, refused) in [("BACKUP_ENCRYPTION", true), ("BACKUP_ENCRYPTION_KEY", true), ("BACKUP_OTHER", false)] {
+        let environment = |name: &str| (name == blank).then(|| " ".to_owned());
+        let loaded =
+            load(&LoadOptions { config: None, folder: dir.path().to_owned(), environment: &environment }).map(drop);
+        let said = loaded.err().map(|e| format!("{e:#}"));
+        assert_eq!(said.is_some(), refused, "{blank}: {said:?}");
+        assert!(said.is_none_or(|said| said.contains(blank) && !said.contains("hunter2")), "{blank}");
+    }
+}
+
+#[test]
 fn compression_is_on_or_off_or_named() {
     let kind = |written: &str, env_file: &str| stack(written, env_file).unwrap().1.backups.compression;
     for (written, env_file, wanted) in [
