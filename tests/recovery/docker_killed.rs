@@ -110,7 +110,7 @@ fn docker_a_drill_that_is_killed_at_any_step_leaves_nothing_after_a_sweep() {
     moments.extend(steps("partial-corruption").into_iter().filter(|(step, _)| !known.contains(step)));
     fastrand::shuffle(&mut moments);
     // Others the next time: all of them take two minutes. XTASK_KILLS_DOCKER says how many.
-    moments.truncate(crate::faults::killed::times("XTASK_KILLS_DOCKER", 6));
+    moments.truncate(crate::faults::killed::times("XTASK_KILLS_DOCKER", 3));
     let (all, moments, something) = (moments.len(), Mutex::new(moments), AtomicUsize::new(0));
     std::thread::scope(|scope| {
         for _ in 0..3 {
@@ -137,7 +137,7 @@ fn docker_a_drill_that_is_interrupted_removes_everything_and_gives_no_verdict() 
     let mut moments: Vec<usize> = (0..steps.len() - 1).collect();
     fastrand::shuffle(&mut moments);
     // Others the next time: all of them take two minutes.
-    moments.truncate(5);
+    moments.truncate(3);
     let moments = Mutex::new(moments);
     std::thread::scope(|scope| {
         for _ in 0..2 {

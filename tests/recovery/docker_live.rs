@@ -45,7 +45,7 @@ const LIVE: [&str; 5] = ["test-recovery", "--live", "--scenario", "total-loss", 
 #[test]
 fn docker_a_live_stack_is_proven_under_writes_and_nothing_of_it_changes() {
     // As large and as often as somebody wants; docs/benchmarks.md says what was tried.
-    let (rows, runs) = (number("XTASK_LIVE_ROWS", 4000), number("XTASK_LIVE_RUNS", 2));
+    let (rows, runs) = (number("XTASK_LIVE_ROWS", 4000), number("XTASK_LIVE_RUNS", 1));
     let Some(shop) = Shop::open("docker_a_live_stack_is_proven_under_writes_and_nothing_of_it_changes", rows) else {
         return;
     };

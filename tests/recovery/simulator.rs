@@ -17,7 +17,7 @@ use sabotage::Sabotage;
 use std::sync::Arc;
 
 /// How many histories are played when nobody says otherwise.
-const RUNS: u64 = 400;
+const RUNS: u64 = 240;
 /// A guard whose absence nobody noticed in so many histories is not tried at all.
 const MISSED: u64 = 600;
 /// Below so many, a kind of fault may by chance not have happened.

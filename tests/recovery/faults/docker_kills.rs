@@ -24,7 +24,7 @@ fn docker_f04_f34_f35_a_killed_backup_of_a_service_leaves_no_session_no_process_
     let Some(rig) = rig("docker_f04_f34_f35", &[IMAGE]) else { return };
     let service = Service::ready(&rig);
     service.sql(FILL).unwrap();
-    let left = killed_at_random(times("XTASK_KILLS_DOCKER", 4), &|| desk(&service));
+    let left = killed_at_random(times("XTASK_KILLS_DOCKER", 2), &|| desk(&service));
     assert!(left.keys().any(|at| *at < Left::Set), "no kill came before a commit: {left:?}");
 }
 

@@ -8,7 +8,7 @@ use std::process::Stdio;
 use std::time::Instant;
 
 /// How often, when nobody says.
-const KILLS: u32 = 3;
+const KILLS: u32 = 2;
 
 /// What a restore says on its way; killed after each of these, and after nothing.
 const SAYS: [Option<&str>; 4] = [None, Some("restoring beside"), Some("proven equal"), Some("let the two databases")];

@@ -8,7 +8,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 /// How often, when nobody says.
-const KILLS: u32 = 12;
+const KILLS: u32 = 6;
 
 pub fn kills(otherwise: u32) -> u32 {
     std::env::var("XTASK_KILLS").map_or(otherwise, |text| text.parse().expect("XTASK_KILLS is a number"))
